@@ -1,0 +1,42 @@
+"""Which theorems about mixed-sample data augmentation are true, and by how much.
+
+    import msda_theory as mt
+    aug = mt.Augmentation(ratio=mt.Beta(1.0, 1.0), mask=mt.masks.CutMix((8, 8), sampler="inside"))
+    print(mt.compare(model, mt.losses.Logistic(), x, y, aug))
+"""
+
+from msda_theory import losses, masks, training
+from msda_theory.augmentation import Augmentation, MixTable, SeenMoments
+from msda_theory.comparison import Comparison, compare
+from msda_theory.derivatives import TransformRefusedError
+from msda_theory.exact import ExactLoss, exact_loss
+from msda_theory.expansions import TaylorLoss, ZeroHessianNotice, taylor_loss
+from msda_theory.masks import NotEnumerableError
+from msda_theory.quadrature import ToleranceError
+from msda_theory.ratios import Beta, Discrete, Mixture, RatioLaw, RatioRule
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Augmentation",
+    "Beta",
+    "Comparison",
+    "Discrete",
+    "ExactLoss",
+    "MixTable",
+    "Mixture",
+    "NotEnumerableError",
+    "RatioLaw",
+    "RatioRule",
+    "SeenMoments",
+    "TaylorLoss",
+    "ToleranceError",
+    "TransformRefusedError",
+    "ZeroHessianNotice",
+    "compare",
+    "exact_loss",
+    "losses",
+    "masks",
+    "taylor_loss",
+    "training",
+]

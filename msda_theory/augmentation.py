@@ -1,0 +1,186 @@
+"""An augmentation: a law of the mixing ratio, a mask law and a label rule; and what one sample sees of it.
+
+The MSDA loss of Park et al., eq. (4), averages l(M x_i + (1-M) x_j, w y_i + (1-w) y_j) over pairs, ratios and masks.
+Losses h(f) - y f are affine in y, so sample i meets every partner r in two roles:
+
+    as the first of the pair,  with weight w:    it is moved by N = 1-M towards r and keeps its label,
+    as the second of the pair, with weight 1-w:  it is moved by N = M   towards r and keeps its label.
+
+`Augmentation.seen()` gives the first two moments of N over both roles.  They are what a second-order expansion
+about x_i needs, for any mask law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from msda_theory._validation import require_choice
+from msda_theory.masks import MaskLaw
+from msda_theory.quadrature import Array, refine
+from msda_theory.ratios import RatioLaw, RatioRule
+
+LABEL_RULES = ("nominal", "realised")
+MOMENT_RTOL = 1e-13
+LARGEST_DENSE = 4096
+
+
+@dataclass(frozen=True)
+class MixTable:
+    """Distinct masks (K, *shape) and the average label weights of the two samples of a pair at each, (K,).
+
+    sum_k first_k g(M_k) = E[w g(M)] and sum_k second_k g(M_k) = E[(1-w) g(M)].
+    """
+
+    masks: Tensor
+    first: Tensor
+    second: Tensor
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def to(self, other: Tensor) -> MixTable:
+        return MixTable(self.masks.to(other), self.first.to(other), self.second.to(other))
+
+
+@dataclass(frozen=True)
+class SeenMoments:
+    """Moments of N, the share of the partner that a sample sees, with the label weight of its role.
+
+    first : (d,)   E[N_j]      second : (d, d)   E[N_j N_k]      error : quadrature error, absolute
+    """
+
+    first: Tensor
+    second: Tensor
+    error: float
+
+
+@dataclass(frozen=True)
+class MixDraw:
+    """n independent draws: masks (n, *shape) and label weights w (n,) of the first sample."""
+
+    masks: Tensor
+    label: Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """ratio x mask x label rule.
+
+    label="nominal" weighs the first sample's label by lambda, as the papers do; label="realised" by the mean of the
+    mask that was drawn, as released code does after clipping its box.
+    """
+
+    ratio: RatioLaw
+    mask: MaskLaw
+    label: str = "nominal"
+
+    def __post_init__(self) -> None:
+        for name, kind in (("ratio", RatioLaw), ("mask", MaskLaw)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} is a {type(getattr(self, name)).__name__}: needed is a {kind.__name__}")
+        require_choice("label", self.label, LABEL_RULES)
+
+    @property
+    def exact_in_ratio(self) -> bool:
+        """True where the average over the ratio is a finite sum, so that no quadrature is made."""
+        return all(law.constant_between_breaks for _, law in self._parts())
+
+    def table(self, order: int) -> MixTable:
+        """All masks with their weights, `order` quadrature nodes between the breaks of the mask law.
+
+        Raises NotEnumerableError where the mask law has too many atoms.
+        """
+        masks, first, second = [], [], []
+        for law, ratio, w_first, w_second in self._nodes(order):
+            atoms = law.atoms(ratio)
+            mass = (w_first + w_second) * atoms.probabilities
+            label = self._first_weight(atoms.masks, w_first / (w_first + w_second))
+            masks.append(atoms.masks.flatten(1))
+            first.append(mass * label)
+            second.append(mass * (1 - label))
+        return _merged(torch.cat(masks), torch.cat(first), torch.cat(second), self.mask.shape)
+
+    def seen(self, rtol: float = MOMENT_RTOL) -> SeenMoments:
+        """Moments of N over both roles, averaged over the ratio; ToleranceError if `rtol` is not reached.
+
+        With E[M] = mu and a_jk = E[(1-M_j)(1-M_k)], the second role's E[M_j M_k] is mu_j + mu_k - 1 + a_jk, so
+
+            E[N_j]     = E[ lambda (1-mu_j) + (1-lambda) mu_j ]
+            E[N_j N_k] = E[ a_jk + (1-lambda)(mu_j + mu_k - 1) ]
+
+        for the nominal label rule.  (msda_theory.symbolic derives both.)
+        """
+        moments = self._seen_nominal if self.label == "nominal" else self._seen_realised
+        return self._refined(moments, rtol)
+
+    def draw(self, n: int, seed: int | np.random.Generator | None = None) -> MixDraw:
+        """`n` independent (mask, label weight) draws, float64."""
+        rng = np.random.default_rng(seed)
+        ratio = torch.from_numpy(self.ratio.sample(n, rng))
+        masks = self.mask.sample(ratio, rng)
+        return MixDraw(masks, self._first_weight(masks, ratio))
+
+    def _parts(self) -> Iterator[tuple[float, MaskLaw]]:
+        return ((p, law) for p, law in self.mask.parts if p > 0)
+
+    def _nodes(self, order: int) -> Iterator[tuple[MaskLaw, float, float, float]]:
+        for probability, law in self._parts():
+            rule = ratio_rule(self.ratio, law, order).scaled(probability)
+            for node in zip(rule.ratio, rule.first, rule.second, strict=True):
+                if node[1] + node[2] > 0:
+                    yield (law, *map(float, node))
+
+    def _first_weight(self, masks: Tensor, ratio: Tensor | float) -> Tensor | float:
+        return ratio if self.label == "nominal" else masks.flatten(1).mean(1)
+
+    def _refined(self, moments: object, rtol: float) -> SeenMoments:
+        require_dense(self.mask)
+        if self.exact_in_ratio:
+            packed, error = moments(1), 0.0  # type: ignore[operator]
+        else:
+            packed, error = refine(lambda order: (moments(order), 1.0), rtol, f"the moments of {self.mask!r}")  # type: ignore[operator]
+        values = torch.from_numpy(packed)
+        return SeenMoments(values[0], values[1:], error)
+
+    def _seen_nominal(self, order: int) -> Array:
+        packed = torch.zeros(self.mask.size + 1, self.mask.size, dtype=torch.float64)
+        for law, ratio, w_first, w_second in self._nodes(order):
+            mean = law.mean(ratio).flatten()
+            packed[0] += w_first * (1 - mean) + w_second * mean
+            packed[1:] += (w_first + w_second) * law.second_moment(ratio).to_dense()
+            packed[1:] += w_second * (mean + mean.unsqueeze(-1) - 1)
+        return packed.numpy()
+
+    def _seen_realised(self, order: int) -> Array:
+        table = self.table(order)
+        kept = table.masks.flatten(1)
+        given = 1 - kept
+        first = table.first @ given + table.second @ kept
+        second = given.T @ (table.first.unsqueeze(-1) * given) + kept.T @ (table.second.unsqueeze(-1) * kept)
+        return torch.cat([first.unsqueeze(0), second]).numpy()
+
+
+def ratio_rule(ratio: RatioLaw, mask: MaskLaw, order: int) -> RatioRule:
+    """The rule that suits a mask law: exact cell weights where it is constant between breaks, quadrature elsewhere."""
+    return ratio.cells(mask.breaks) if mask.constant_between_breaks else ratio.rule(order, mask.breaks)
+
+
+def _merged(masks: Tensor, first: Tensor, second: Tensor, shape: tuple[int, ...]) -> MixTable:
+    distinct, index = torch.unique(masks, dim=0, return_inverse=True)
+    weights = torch.zeros(2, len(distinct), dtype=torch.float64)
+    weights.index_add_(1, index, torch.stack([first, second]))
+    return MixTable(distinct.reshape(-1, *shape), weights[0], weights[1])
+
+
+def require_dense(mask: MaskLaw) -> None:
+    if mask.size > LARGEST_DENSE:
+        raise ValueError(
+            f"mask={mask!r} has d = {mask.size} pixels: the averaged second moment is kept as a d x d matrix, up to "
+            f"d = {LARGEST_DENSE} ({8 * LARGEST_DENSE**2 / 2**20:.0f} MiB); at one ratio, mask.second_moment(ratio) is "
+            f"structured and has no such limit"
+        )

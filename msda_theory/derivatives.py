@@ -1,0 +1,75 @@
+"""Input gradients and Hessians of a network, a sample at a time, batched and chunked.
+
+Plain and complete: the Jacobian (m, K, d) and the Hessian (m, d, d) of the outputs contracted with given
+coefficients.  d is the size of one sample, all its axes flattened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.func import hessian, jacrev, vmap
+
+from msda_theory._model import outputs
+
+CHUNK_ELEMENTS = 2**22
+
+
+class TransformRefusedError(RuntimeError):
+    """torch's function transforms refuse an operation of the model; the message says what to do."""
+
+
+def jacobian(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """df_k/dx_j at each sample: x (m, ...) to (m, K, d)."""
+    with _explained():
+        derivative = vmap(jacrev(lambda sample: _single(model, sample)), chunk_size=_chunk(x, x[0].numel()))
+        return derivative(x).flatten(2)
+
+
+def contracted_hessian(model: Callable[[Tensor], Tensor], x: Tensor, coefficients: Tensor) -> Tensor:
+    """sum_k c_ik d^2 f_k / dx_j dx_l at each sample: x (m, ...), coefficients (m, K) to (m, d, d)."""
+    size = x[0].numel()
+
+    def contracted(sample: Tensor, weights: Tensor) -> Tensor:
+        return (weights * _single(model, sample)).sum()
+
+    with _explained():
+        derivative = vmap(hessian(contracted), chunk_size=_chunk(x, size**2))
+        return derivative(x, coefficients).reshape(len(x), size, size)
+
+
+def _single(model: Callable[[Tensor], Tensor], sample: Tensor) -> Tensor:
+    return outputs(model, sample.unsqueeze(0))[0]
+
+
+def _chunk(x: Tensor, elements: int) -> int:
+    return min(len(x), max(1, CHUNK_ELEMENTS // elements))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise TransformRefusedError(f"{_advice(str(error))}\ntorch said: {error}") from error
+
+
+def _advice(message: str) -> str:
+    text = message.lower()
+    if "scaled_dot_product" in text or "attention" in text:
+        return (
+            "model: its fused attention has no second derivatives; evaluate inside "
+            "`with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`"
+        )
+    if "inplace" in text or "in-place" in text:
+        return (
+            "model: it writes in place, which torch's function transforms refuse; use out-of-place operations "
+            "(nn.ReLU(inplace=False)), and for normalisation model.eval() or "
+            "torch.func.replace_all_batch_norm_modules_(model)"
+        )
+    return "model: torch cannot differentiate it a sample at a time; it must accept a batch of one and be twice differentiable"

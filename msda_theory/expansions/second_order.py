@@ -1,0 +1,175 @@
+"""The second-order expansion of the MSDA loss about the data: Theorem 1 of Park et al., Lemma 3.1 of Zhang et al.
+
+    L  =  L_m + R1 + R2 + R3 + remainder,
+
+    R1 = 1/m  sum_i (h'(f_i) - y_i) . J_i (n * (rbar - x_i))
+    R2 = 1/2m sum_i tr( h''(f_i) J_i (A * C_i) J_i^T )
+    R3 = 1/2m sum_i tr( (A * C_i) nabla^2 [(h'(f_i) - y_i) . f](x_i) )
+
+with f_i = f(x_i), J_i its Jacobian, rbar the mean input, C_i = E_r[(r-x_i)(r-x_i)^T] over the data, n_j = E[N_j] and
+A_jk = E[N_j N_k] the moments of the share N of the partner that a sample sees, and * entrywise.
+
+The paper takes N = 1-M under the tilted law D~, and data with mean zero.  The first is right only where M(lambda) and
+1-M(1-lambda) have the same law (Mixup, independent Bernoulli, the released GMix), not for boxes.  The default
+takes N over both roles of a sample in its pair (`Augmentation.seen`), and keeps the mean of the data; the printed form
+is there on request.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from msda_theory._model import outputs
+from msda_theory._validation import require_data, require_eval_mode
+from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, ratio_rule, require_dense
+from msda_theory.derivatives import contracted_hessian, jacobian
+from msda_theory.losses import Loss
+from msda_theory.quadrature import Array, refine
+
+
+class ZeroHessianNotice(UserWarning):
+    """The network is piecewise linear: its Hessian term R3 is zero almost everywhere."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The four terms as 0-dim tensors, differentiable in the model's parameters."""
+
+    standard: Tensor
+    r1: Tensor
+    r2: Tensor
+    r3: Tensor
+    hessian_is_zero: bool
+
+    @property
+    def total(self) -> Tensor:
+        return self.standard + self.r1 + self.r2 + self.r3
+
+
+@dataclass(frozen=True)
+class TaylorLoss:
+    """L_m and the three regularisers; `total` is the approximate MSDA loss.  `form` is "default" or "printed"."""
+
+    standard: float
+    r1: float
+    r2: float
+    r3: float
+    form: str
+
+    @property
+    def total(self) -> float:
+        return self.standard + self.r1 + self.r2 + self.r3
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {getattr(self, name):.6g}" for name in ("standard", "r1", "r2", "r3"))
+        return f"{self.total:.10g} ({parts}; {self.form} form)"
+
+
+def taylor_loss(
+    model: Callable[[Tensor], Tensor],
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    augmentation: Augmentation,
+    *,
+    as_printed: bool = False,
+) -> TaylorLoss:
+    """L_m + R1 + R2 + R3 for any callable or `nn.Module`, any mask law, data with any mean, vector outputs.
+
+    `as_printed=True` gives eqs. (7)-(8) of Park et al. as they stand: moments of 1-M under D~, and E[r] taken as zero.
+
+    Raises
+    ------
+    ValueError, TypeError
+        as `exact_loss` does; also for as_printed with label="realised", which the paper does not have.
+    TransformRefusedError
+        where torch cannot differentiate the model a sample at a time; the message says what to do.
+
+    Warns
+    -----
+    ZeroHessianNotice
+        if the Hessian vanishes at every sample of a network that is not affine (ReLU).
+    """
+    require_data(x, y, augmentation.mask.shape)
+    require_eval_mode(model)
+    with torch.no_grad():
+        labels = loss.prepare(y, outputs(model, x))
+        moments = printed_moments(augmentation) if as_printed else augmentation.seen()
+        terms = taylor_terms(model, loss, x, labels, moments, centred=as_printed)
+        if terms.hessian_is_zero and not _is_affine(model, x):
+            message = "the Hessian is zero at every sample (a ReLU network?): R3 is 0, and the expansion misses the kinks"
+            warnings.warn(message, ZeroHessianNotice, stacklevel=2)
+    values = (float(v) for v in (terms.standard, terms.r1, terms.r2, terms.r3))
+    return TaylorLoss(*values, form="printed" if as_printed else "default")
+
+
+def taylor_terms(
+    model: Callable[[Tensor], Tensor],
+    loss: Loss,
+    x: Tensor,
+    labels: Tensor,
+    moments: SeenMoments,
+    *,
+    centred: bool = False,
+) -> Terms:
+    """The terms for given moments of N; `centred=True` takes the mean of the data as zero, as the paper does."""
+    flat = x.flatten(1)
+    mean = torch.zeros_like(flat[0]) if centred else flat.mean(0)
+    first, second = _over_channels(moments, x)
+    f = outputs(model, x)
+    residual, curvature = loss.h1(f) - labels, loss.h2(f)
+    slopes = jacobian(model, x)
+    hessians = contracted_hessian(model, x, residual)
+    moved = second * _scatter(flat, mean)
+    r1 = torch.einsum("mk,mkd,md->m", residual, slopes, first * (mean - flat)).mean()
+    r2 = torch.einsum("mkl,mkd,mde,mle->m", curvature, slopes, moved, slopes).mean() / 2
+    r3 = torch.einsum("mde,mde->m", moved, hessians).mean() / 2
+    return Terms(loss(f, labels).mean(), r1, r2, r3, not bool(hessians.detach().any()))
+
+
+def printed_moments(augmentation: Augmentation) -> SeenMoments:
+    """E_{D~}[1-lambda] in every coordinate, and E_{D~} a_jk(lambda)  (Park et al., Theorem 1)."""
+    if augmentation.label != "nominal":
+        raise ValueError("label='realised' with as_printed=True: the paper weighs labels by lambda, label='nominal'")
+    require_dense(augmentation.mask)
+    tilted, mask = augmentation.ratio.tilted(), augmentation.mask
+
+    def second(order: int) -> tuple[Array, float]:
+        total = torch.zeros(mask.size, mask.size, dtype=torch.float64)
+        for probability, law in mask.parts:
+            rule = ratio_rule(tilted, law, order)
+            for ratio, mass in zip(rule.ratio, rule.mass, strict=True):
+                total += probability * mass * law.second_moment(float(ratio)).to_dense()
+        return total.numpy(), 1.0
+
+    values, error = refine(second, MOMENT_RTOL, f"the printed moments of {mask!r}")
+    first = torch.full((mask.size,), tilted.moment(0, 1), dtype=torch.float64)
+    return SeenMoments(first, torch.from_numpy(values), error)
+
+
+def _over_channels(moments: SeenMoments, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The moments of the mask, repeated over the leading axes of a sample, along which one mask is shared."""
+    copies = x[0].numel() // len(moments.first)
+    return moments.first.to(x).repeat(copies), moments.second.to(x).repeat(copies, copies)
+
+
+def _scatter(flat: Tensor, mean: Tensor) -> Tensor:
+    """C_i = E_r[(r-x_i)(r-x_i)^T] with E_r[r] = mean: (m, d, d); no centring of the data is assumed.
+
+    C_i = E[(r-c)(r-c)^T] + (c-x_i)(c-x_i)^T with c = mean.  With mean = 0 this is the printed E[r r^T] + x_i x_i^T.
+    """
+    centred = flat - mean
+    spread = centred.T @ centred / len(flat)
+    return spread + centred.unsqueeze(-1) * centred.unsqueeze(-2)
+
+
+def _is_affine(model: Callable[[Tensor], Tensor], x: Tensor) -> bool:
+    f = outputs(model, x)
+    partner, image = x.roll(1, 0), f.roll(1, 0)
+    gap = (outputs(model, (x + partner) / 2) - (f + image) / 2).abs().max()
+    return bool(gap <= 1e3 * torch.finfo(x.dtype).eps * (1 + f.abs().max()))

@@ -1,0 +1,105 @@
+"""What a mask law is: the conditional law of the mask M given the mixing ratio lambda."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from linear_operator.operators import LinearOperator, MatmulLinearOperator, to_linear_operator
+from torch import Tensor
+
+from msda_theory._validation import require_ratio, require_shape
+
+
+class NotEnumerableError(ValueError):
+    """The law has too many atoms, or none, for a complete enumeration."""
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """A finite law of masks: masks (K, *shape) with probabilities (K,), float64."""
+
+    masks: Tensor
+    probabilities: Tensor
+
+
+class MaskLaw(ABC):
+    """The law of M given lambda, for arrays of a `shape` (leading axes of the data, as channels, broadcast).
+
+    The mixed input is M * x_i + (1-M) * x_j.  A law gives, at any ratio, `sample`, `mean`, `second_moment` and,
+    where it is finite, its exact `atoms`.
+    """
+
+    #: ratios at which the law of M changes discontinuously, increasing, inside (0, 1)
+    breaks: tuple[float, ...] = ()
+    #: True where the law depends on the ratio only through the cell between two breaks that it lies in
+    constant_between_breaks = False
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.shape = require_shape(shape)
+
+    @property
+    def size(self) -> int:
+        """The number d of coordinates (pixels)."""
+        return int(np.prod(self.shape))
+
+    @property
+    def parts(self) -> tuple[tuple[float, MaskLaw], ...]:
+        """(probability, law) pairs of which this law is the mixture; itself unless it is one."""
+        return ((1.0, self),)
+
+    def sample(self, ratio: Tensor, seed: int | np.random.Generator | None = None) -> Tensor:
+        """One mask a ratio: ratio (n,) in [0, 1] to masks (n, *shape), of the ratio's dtype and device."""
+        rng = np.random.default_rng(seed)
+        values = ratio.detach().double().cpu()
+        for value in (values.min(), values.max()) if len(values) else ():
+            require_ratio("ratio", float(value))
+        return self._sample(values, rng).to(ratio)
+
+    def mean(self, ratio: float) -> Tensor:
+        """E[M | lambda], shape `shape`, float64."""
+        require_ratio("ratio", ratio)
+        return self._mean(float(ratio)).reshape(self.shape)
+
+    def second_moment(self, ratio: float) -> LinearOperator:
+        """The d x d operator a_jk = E[(1-M_j)(1-M_k) | lambda]  (Park et al., eq. (9)); `.to_dense()` makes it plain."""
+        require_ratio("ratio", ratio)
+        return self._second_moment(float(ratio))
+
+    def atoms(self, ratio: float) -> Atoms:
+        """All masks that occur at this ratio, with their probabilities.
+
+        Raises NotEnumerableError where there are too many.
+        """
+        require_ratio("ratio", ratio)
+        return self._atoms(float(ratio))
+
+    @abstractmethod
+    def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor: ...
+
+    @abstractmethod
+    def _mean(self, ratio: float) -> Tensor: ...
+
+    @abstractmethod
+    def _second_moment(self, ratio: float) -> LinearOperator: ...
+
+    def _atoms(self, ratio: float) -> Atoms:
+        raise NotEnumerableError(f"{self!r} has no finite set of masks; use method='monte-carlo'")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.shape})"
+
+
+def symmetric_outer(u: Tensor) -> LinearOperator:
+    """The rank-two operator u 1^T + 1 u^T, entries u_j + u_k."""
+    ones = torch.ones_like(u)
+    left, right = torch.stack([u, ones], -1), torch.stack([ones, u])
+    return MatmulLinearOperator(to_linear_operator(left), to_linear_operator(right))
+
+
+def constant(value: float, size: int) -> LinearOperator:
+    """The rank-one operator with every entry `value`."""
+    return symmetric_outer(torch.full((size,), value / 2, dtype=torch.float64))

@@ -1,0 +1,140 @@
+"""Masks with a box: CutMix and HMix, for four ways of placing the box.
+
+A box is the product of an interval of rows and one of columns, placed independently, so its 0/1 indicator B has
+E[B] = outer products and E[B_j B_k] = Kronecker products of one axis' mean and second moment.  Every moment
+follows from one matrix an axis: `interval_cover`, whose rows are the equally likely intervals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from linear_operator.operators import KroneckerProductLinearOperator, LinearOperator, to_linear_operator
+from torch import Tensor
+
+from msda_theory._validation import require_choice, require_ratio, require_shape
+from msda_theory.masks._base import Atoms, MaskLaw, constant, symmetric_outer
+
+SAMPLERS = ("printed", "inside", "clip", "torus")
+_ROUND_UP = 1 + 8 * np.finfo(float).eps
+
+
+def interval_cover(n: int, side: int, sampler: str) -> Tensor:
+    """The equally likely intervals of a `side` on an axis of `n` pixels, as rows of 0 and 1.
+
+    - "printed": starts 0..n-side-1, the n-side positions that the denominator of Park et al., eq. (10) counts;
+      the last pixel is never covered, and side = n has no position;
+    - "inside": all n-side+1 positions inside the image;
+    - "clip": centre uniform over the n pixels, side // 2 to either side, clipped at the border (released code);
+    - "torus": all n positions, wrapped around the border.
+    """
+    pixel = torch.arange(n)
+    if sampler == "clip":
+        centre = pixel.unsqueeze(-1)
+        cover = (pixel >= centre - side // 2) & (pixel < centre + side // 2)
+    elif sampler == "torus":
+        cover = (pixel - pixel.unsqueeze(-1)) % n < side
+    else:
+        count = n - side + (sampler == "inside")
+        if count == 0:
+            raise ValueError(
+                f"sampler='printed': a box of side {side} on an axis of {n} pixels has n - side = 0 positions, eq. (10) "
+                f"divides by zero there; use sampler='inside', or a ratio > 0"
+            )
+        start = torch.arange(count).unsqueeze(-1)
+        cover = (pixel >= start) & (pixel < start + side)
+    return cover.double()
+
+
+class _BoxLaw(MaskLaw):
+    """M = o outside a random box and 0 inside it; the box covers the share (1-lambda) r of the image."""
+
+    def __init__(self, shape: Sequence[int], *, sampler: str, r: float) -> None:
+        super().__init__(require_shape(shape, dimensions=2))
+        require_choice("sampler", sampler, SAMPLERS)
+        require_ratio("r", r)
+        self.sampler, self.r = sampler, float(r)
+        steps = {1 - (k / n) ** 2 / r for n in self.shape for k in range(1, n + 1)} if r > 0 else set()
+        self.breaks = tuple(sorted(b for b in steps if 0 < b < 1))
+        self.constant_between_breaks = r == 1
+
+    def sides(self, ratio: float) -> tuple[int, int]:
+        """[sqrt(1-lambda) sqrt(r) n] an axis, rounded down; below n at every ratio > 0, as in exact arithmetic.
+
+        A few units in the last place are added before rounding, so that ratios 1 - (k/n)^2/r have side k.
+        """
+        scale = math.sqrt((1 - ratio) * self.r) * _ROUND_UP
+        largest = (n - 1 if ratio > 0 else n for n in self.shape)
+        rows, columns = (min(math.floor(scale * n), top) for n, top in zip(self.shape, largest, strict=True))
+        return rows, columns
+
+    def outside(self, ratio: float) -> float:
+        """The mask's value outside the box, lambda / (1 - (1-lambda) r)  (Park et al., sec. 4); 1 for CutMix."""
+        return 1.0 if self.r == 1 else ratio / (1 - (1 - ratio) * self.r)
+
+    def _covers(self, ratio: float) -> list[Tensor]:
+        return [interval_cover(n, s, self.sampler) for n, s in zip(self.shape, self.sides(ratio), strict=True)]
+
+    def _box_mean(self, ratio: float) -> Tensor:
+        rows, columns = (cover.mean(0) for cover in self._covers(ratio))
+        return torch.outer(rows, columns).reshape(-1)
+
+    def _box_second_moment(self, ratio: float) -> LinearOperator:
+        axes = [to_linear_operator(cover.T @ cover / len(cover)) for cover in self._covers(ratio)]
+        return KroneckerProductLinearOperator(*axes)
+
+    def _mean(self, ratio: float) -> Tensor:
+        return self.outside(ratio) * (1 - self._box_mean(ratio))
+
+    def _second_moment(self, ratio: float) -> LinearOperator:
+        """1-M = (1-o) + o B, so a_jk = (1-o)^2 + (1-o) o (E[B_j] + E[B_k]) + o^2 E[B_j B_k]."""
+        o = self.outside(ratio)
+        box = self._box_second_moment(ratio)
+        if o == 1:
+            return box
+        cross = symmetric_outer((1 - o) * o * self._box_mean(ratio))
+        return constant((1 - o) ** 2, self.size) + cross + box * o**2
+
+    def _atoms(self, ratio: float) -> Atoms:
+        rows, columns = self._covers(ratio)
+        boxes = torch.einsum("ah,bw->abhw", rows, columns).reshape(-1, *self.shape)
+        probabilities = torch.full((len(boxes),), 1 / len(boxes), dtype=torch.float64)
+        return Atoms(self.outside(ratio) * (1 - boxes), probabilities)
+
+    def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
+        masks = torch.empty(len(ratio), *self.shape, dtype=torch.float64)
+        for k, value in enumerate(ratio.tolist()):
+            rows, columns = (cover[rng.integers(len(cover))] for cover in self._covers(value))
+            masks[k] = self.outside(value) * (1 - torch.outer(rows, columns))
+        return masks
+
+
+class CutMix(_BoxLaw):
+    """M = 0 in a box of sides [sqrt(1-lambda) H], [sqrt(1-lambda) W] and 1 outside; `sampler` places the box.
+
+    a_jk = E[B_j B_k], the probability that the box covers both pixels (Park et al., eqs. (3), (10)).  lambda
+    enters only through the integer sides, so an average over lambda is a finite sum (`breaks`).
+    See `interval_cover` for the samplers "printed", "inside", "clip" and "torus".
+    """
+
+    def __init__(self, shape: Sequence[int], *, sampler: str) -> None:
+        super().__init__(shape, sampler=sampler, r=1.0)
+
+    def __repr__(self) -> str:
+        return f"CutMix({self.shape}, sampler={self.sampler!r})"
+
+
+class HMix(_BoxLaw):
+    """M = 0 in a box of sides [sqrt((1-lambda) r) n] and lambda/(1-(1-lambda)r) outside  (Park et al., sec. 4).
+
+    r = 0 is Mixup, r = 1 is CutMix.
+    """
+
+    def __init__(self, shape: Sequence[int], *, r: float, sampler: str) -> None:
+        super().__init__(shape, sampler=sampler, r=r)
+
+    def __repr__(self) -> str:
+        return f"HMix({self.shape}, r={self.r:g}, sampler={self.sampler!r})"

@@ -1,0 +1,79 @@
+"""GMix: a Gaussian bump about a uniformly drawn pixel  (Park et al., sec. 4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from linear_operator.operators import KroneckerProductLinearOperator, LinearOperator, to_linear_operator
+from torch import Tensor
+
+from msda_theory._validation import require_choice, require_shape
+from msda_theory.masks._base import Atoms, MaskLaw, constant, symmetric_outer
+
+KERNELS = ("printed", "released")
+
+
+class GMix(MaskLaw):
+    """A Gaussian bump g_c(i, p) = exp(-c ||i-p||^2) about a pixel p drawn uniformly from the H W pixels.
+
+    - kernel="printed": 1-M = g_c, c = pi / (2 (1-lambda) H W): the printed mask, N^2 read as H W;
+    - kernel="released": c = pi / (s H W) with s = min(lambda, 1-lambda); M = g_c for lambda < 1/2 and 1-M = g_c
+      above, so that M(lambda) and 1-M(1-lambda) have the same law, as the authors' released code does.  (That code
+      takes H for both sides; for H = W the two agree.)
+
+    The kernel factorises over the axes, so E[g_j g_k] is a Kronecker product.
+    """
+
+    def __init__(self, shape: Sequence[int], *, kernel: str) -> None:
+        super().__init__(require_shape(shape, dimensions=2))
+        require_choice("kernel", kernel, KERNELS)
+        self.kernel = kernel
+        self.breaks = (0.5,) if kernel == "released" else ()
+
+    def _bump_is_first(self, ratio: float) -> bool:
+        """True where M itself is the bump, False where 1-M is."""
+        return self.kernel == "released" and ratio < 0.5
+
+    def _axes(self, ratio: float) -> list[Tensor]:
+        """exp(-c (i-p)^2) an axis, rows p, columns i."""
+        share = 2 * (1 - ratio) if self.kernel == "printed" else min(ratio, 1 - ratio)
+        c = math.pi / (max(share, np.finfo(float).tiny) * self.size)
+        pixels = [torch.arange(n, dtype=torch.float64) for n in self.shape]
+        return [torch.exp(-c * (i - i.unsqueeze(-1)) ** 2) for i in pixels]
+
+    def _bump_mean(self, ratio: float) -> Tensor:
+        rows, columns = (axis.mean(0) for axis in self._axes(ratio))
+        return torch.outer(rows, columns).reshape(-1)
+
+    def _mean(self, ratio: float) -> Tensor:
+        bump = self._bump_mean(ratio)
+        return bump if self._bump_is_first(ratio) else 1 - bump
+
+    def _second_moment(self, ratio: float) -> LinearOperator:
+        axes = [to_linear_operator(axis.T @ axis / len(axis)) for axis in self._axes(ratio)]
+        bump = KroneckerProductLinearOperator(*axes)
+        if not self._bump_is_first(ratio):
+            return bump
+        return constant(1.0, self.size) + symmetric_outer(-self._bump_mean(ratio)) + bump
+
+    def _masks(self, ratio: float) -> Tensor:
+        bumps = torch.einsum("ah,bw->abhw", *self._axes(ratio)).reshape(-1, *self.shape)
+        return bumps if self._bump_is_first(ratio) else 1 - bumps
+
+    def _atoms(self, ratio: float) -> Atoms:
+        masks = self._masks(ratio)
+        return Atoms(masks, torch.full((len(masks),), 1 / len(masks), dtype=torch.float64))
+
+    def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
+        masks = torch.empty(len(ratio), *self.shape, dtype=torch.float64)
+        for k, value in enumerate(ratio.tolist()):
+            rows, columns = (axis[rng.integers(len(axis))] for axis in self._axes(value))
+            bump = torch.outer(rows, columns)
+            masks[k] = bump if self._bump_is_first(value) else 1 - bump
+        return masks
+
+    def __repr__(self) -> str:
+        return f"GMix({self.shape}, kernel={self.kernel!r})"

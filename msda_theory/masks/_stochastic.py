@@ -1,0 +1,52 @@
+"""Stochastic Mixup & CutMix: one of the two, by chance, each time  (Park et al., sec. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from linear_operator.operators import LinearOperator
+from torch import Tensor
+
+from msda_theory._validation import require_ratio
+from msda_theory.masks._base import Atoms, MaskLaw
+from msda_theory.masks._boxes import CutMix
+from msda_theory.masks._uniform import Mixup
+
+
+class Stochastic(MaskLaw):
+    """Mixup with probability q, CutMix with probability 1-q; its moments are the q-averages of theirs.
+
+    The paper prints M = (1-lambda) 1 for the Mixup part; this is lambda 1, without which E[M] is not lambda.
+    """
+
+    def __init__(self, shape: Sequence[int], *, q: float = 0.5, sampler: str) -> None:
+        super().__init__(shape)
+        require_ratio("q", q)
+        self.q = float(q)
+        self.mixup, self.cutmix = Mixup(shape), CutMix(shape, sampler=sampler)
+        self.breaks = self.cutmix.breaks
+
+    @property
+    def parts(self) -> tuple[tuple[float, MaskLaw], ...]:
+        return ((self.q, self.mixup), (1 - self.q, self.cutmix))
+
+    def _mean(self, ratio: float) -> Tensor:
+        return self.q * self.mixup._mean(ratio) + (1 - self.q) * self.cutmix._mean(ratio)
+
+    def _second_moment(self, ratio: float) -> LinearOperator:
+        return self.mixup._second_moment(ratio) * self.q + self.cutmix._second_moment(ratio) * (1 - self.q)
+
+    def _atoms(self, ratio: float) -> Atoms:
+        atoms = [(p, law._atoms(ratio)) for p, law in self.parts]
+        return Atoms(
+            torch.cat([a.masks for _, a in atoms]), torch.cat([p * a.probabilities for p, a in atoms])
+        )
+
+    def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
+        is_mixup = torch.from_numpy(rng.random(len(ratio)) < self.q).reshape(-1, *[1] * len(self.shape))
+        return torch.where(is_mixup, self.mixup._sample(ratio, rng), self.cutmix._sample(ratio, rng))
+
+    def __repr__(self) -> str:
+        return f"Stochastic({self.shape}, q={self.q:g}, sampler={self.cutmix.sampler!r})"

@@ -52,7 +52,7 @@ def exact_loss(
     augmentation: Augmentation,
     *,
     method: str = "enumerate",
-    rtol: float = 1e-9,
+    rtol: float = 1e-6,
     samples: int = 100_000,
     seed: int | np.random.Generator | None = None,
 ) -> ExactLoss:

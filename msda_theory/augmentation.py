@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -105,8 +106,8 @@ class Augmentation:
             second.append(mass * (1 - label))
         return _merged(torch.cat(masks), torch.cat(first), torch.cat(second), self.mask.shape)
 
-    def seen(self, rtol: float = MOMENT_RTOL) -> SeenMoments:
-        """Moments of N over both roles, averaged over the ratio; ToleranceError if `rtol` is not reached.
+    def seen(self) -> SeenMoments:
+        """Moments of N over both roles, averaged over the ratio and kept; ToleranceError if they do not converge.
 
         With E[M] = mu and a_jk = E[(1-M_j)(1-M_k)], the second role's E[M_j M_k] is mu_j + mu_k - 1 + a_jk, so
 
@@ -115,8 +116,18 @@ class Augmentation:
 
         for the nominal label rule.  (msda_theory.symbolic derives both.)
         """
+        return self._seen
+
+    @cached_property
+    def _seen(self) -> SeenMoments:
+        require_dense(self.mask)
         moments = self._seen_nominal if self.label == "nominal" else self._seen_realised
-        return self._refined(moments, rtol)
+        if self.exact_in_ratio:
+            packed, error = moments(1), 0.0
+        else:
+            packed, error = refine(lambda order: (moments(order), 1.0), MOMENT_RTOL, f"the moments of {self.mask!r}")
+        values = torch.from_numpy(packed)
+        return SeenMoments(values[0], values[1:], error)
 
     def draw(self, n: int, seed: int | np.random.Generator | None = None) -> MixDraw:
         """`n` independent (mask, label weight) draws, float64."""
@@ -137,15 +148,6 @@ class Augmentation:
 
     def _first_weight(self, masks: Tensor, ratio: Tensor | float) -> Tensor | float:
         return ratio if self.label == "nominal" else masks.flatten(1).mean(1)
-
-    def _refined(self, moments: object, rtol: float) -> SeenMoments:
-        require_dense(self.mask)
-        if self.exact_in_ratio:
-            packed, error = moments(1), 0.0  # type: ignore[operator]
-        else:
-            packed, error = refine(lambda order: (moments(order), 1.0), rtol, f"the moments of {self.mask!r}")  # type: ignore[operator]
-        values = torch.from_numpy(packed)
-        return SeenMoments(values[0], values[1:], error)
 
     def _seen_nominal(self, order: int) -> Array:
         packed = torch.zeros(self.mask.size + 1, self.mask.size, dtype=torch.float64)

@@ -52,7 +52,7 @@ class RatioLaw(ABC):
 
     @abstractmethod
     def tilted(self) -> RatioLaw:
-        """The law D~ of Theorem 1: density lambda p(lambda) + (1-lambda) p(1-lambda)."""
+        """The law D~ of Theorem 1: density lambda (p(lambda) + p(1-lambda)), so E_D~ g = E[lambda g(lambda) + (1-lambda) g(1-lambda)]."""
 
     @abstractmethod
     def rule(self, order: int, breaks: Sequence[float] = ()) -> RatioRule:

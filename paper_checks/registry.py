@@ -1,0 +1,104 @@
+"""The table of claims: what each says (claims.tsv) and the function that checks it (registered by `@claim`)."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import fnmatch
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from paper_checks.findings import Finding, Trial
+
+Check = Callable[[Trial], Finding]
+
+MODULES = (
+    "park2022.mean_mask",
+    "park2022.rewriting",
+    "park2022.theorem1",
+    "park2022.proof",
+    # "park2022.fig1",
+    "zhang2021.lemma31",
+    # "zhang2021.fig2",
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a paper: id, where it stands, what it says; its check and the fault planted to try the check."""
+
+    id: str
+    where: str
+    statement: str
+    fault: str
+    check: Check
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A row of claims.tsv."""
+
+    where: str
+    statement: str
+
+
+_registered: dict[str, Claim] = {}
+
+
+class UnknownClaimError(ValueError):
+    """A pattern that matches no claim."""
+
+
+@cache
+def printed_claims() -> dict[str, Printed]:
+    """Every claim of claims.tsv, judged or not, in the order of the file."""
+    with (Path(__file__).parent / "claims.tsv").open(encoding="utf-8", newline="") as lines:
+        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {row["id"]: Printed(row["where"], row["what is claimed (check it as printed, under the stated assumptions only)"]) for row in rows}
+
+
+def claim(name: str, *, fault: str) -> Callable[[Check], Check]:
+    """Register the check of a claim, with the fault that it plants where `trial.faulty`."""
+
+    def register(check: Check) -> Check:
+        printed = printed_claims()[name]
+        if name in _registered:
+            raise ValueError(f"claim {name!r} is registered twice")
+        _registered[name] = Claim(name, printed.where, printed.statement, fault, check)
+        return check
+
+    return register
+
+
+def claims() -> dict[str, Claim]:
+    """All registered claims, in the order of claims.tsv."""
+    for module in MODULES:
+        importlib.import_module(f"paper_checks.{module}")
+    return {name: _registered[name] for name in printed_claims() if name in _registered}
+
+
+def select(patterns: Iterable[str]) -> list[Claim]:
+    """The registered claims that match any of the patterns; `*` and `?` are wild, brackets are literal.
+
+    Raises UnknownClaimError for a pattern that matches none, with the nearest ids.
+    """
+    known, patterns = claims(), list(patterns)
+    for pattern in patterns:
+        if not any(matches(name, pattern) for name in known):
+            raise UnknownClaimError(_unknown(pattern, known))
+    return [c for name, c in known.items() if not patterns or any(matches(name, p) for p in patterns)]
+
+
+def matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def _unknown(pattern: str, known: Iterable[str]) -> str:
+    if any(matches(name, pattern) for name in printed_claims()):
+        return f"claim {pattern!r} stands in claims.tsv and has no check yet"
+    near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
+    hint = f"; the nearest are {', '.join(near)}" if near else ""
+    return f"no claim matches {pattern!r}{hint} (--list shows all)"

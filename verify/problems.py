@@ -1,0 +1,73 @@
+"""Data sets and networks on which the theory is tried.  Everything is float64 and seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from sklearn.datasets import load_digits, make_moons
+from torch import Tensor, nn
+
+from msda_theory.losses import Logistic, Loss, SoftmaxCrossEntropy
+
+MODELS = ("logistic", "mlp-tanh", "mlp-relu")
+HIDDEN = 32
+
+
+def two_moons(samples: int = 200, *, noise: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """scikit-learn's two moons: x (m, 2), not centred, y (m,) in {0., 1.}."""
+    x, y = make_moons(samples, noise=noise, random_state=seed)
+    return torch.from_numpy(x), torch.from_numpy(y).double()
+
+
+def digits(samples: int = 100, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A random choice of scikit-learn's handwritten digits: x (m, 8, 8) in [0, 1], not centred, y (m,) classes."""
+    data = load_digits()
+    chosen = torch.randperm(len(data.images), generator=torch.Generator().manual_seed(seed))[:samples]
+    return torch.from_numpy(data.images)[chosen] / 16, torch.from_numpy(data.target)[chosen].long()
+
+
+def network(name: str, shape: tuple[int, ...], outputs: int, *, seed: int = 0) -> nn.Module:
+    """A float64 network on flattened inputs: "logistic" is affine, the others have one hidden layer of 32 units."""
+    size = int(torch.Size(shape).numel())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if name == "logistic":
+            layers: list[nn.Module] = [nn.Linear(size, outputs)]
+        elif name in MODELS:
+            activation = nn.Tanh() if name == "mlp-tanh" else nn.ReLU()
+            layers = [nn.Linear(size, HIDDEN), activation, nn.Linear(HIDDEN, outputs)]
+        else:
+            raise ValueError(f"model={name!r}: needed is one of {', '.join(map(repr, MODELS))}")
+    return nn.Sequential(nn.Flatten(), *layers).double().eval()
+
+
+def loss_for(y: Tensor) -> tuple[Loss, int]:
+    """The loss that suits the labels, and the number of outputs it needs: classes 0..K-1, or numbers in [0, 1]."""
+    if y.is_floating_point() and y.ndim == 1:
+        return Logistic(), 1
+    return SoftmaxCrossEntropy(), int(y.max()) + 1 if y.ndim == 1 else y.shape[1]
+
+
+def fit(model: nn.Module, objective: Callable[[nn.Module], Tensor], *, steps: int = 50) -> nn.Module:
+    """Train in place by L-BFGS with line search, deterministic; returns the model."""
+    optimiser = torch.optim.LBFGS(model.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        value = objective(model)
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    return model
+
+
+def standard_objective(loss: Loss, x: Tensor, y: Tensor) -> Callable[[nn.Module], Tensor]:
+    """The non-augmented loss L_m, as an objective."""
+
+    def objective(model: nn.Module) -> Tensor:
+        f = model(x)
+        return loss(f, loss.prepare(y, f.detach())).mean()
+
+    return objective

@@ -1,8 +1,8 @@
 """Which theorems about mixed-sample data augmentation are true, and by how much.
 
-    import msda_theory as mt
-    aug = mt.Augmentation(ratio=mt.Beta(1.0, 1.0), mask=mt.masks.CutMix((8, 8), sampler="inside"))
-    print(mt.compare(model, mt.losses.Logistic(), x, y, aug))
+import msda_theory as mt
+aug = mt.Augmentation(ratio=mt.Beta(1.0, 1.0), mask=mt.masks.CutMix((8, 8), sampler="inside"))
+print(mt.compare(model, mt.losses.Logistic(), x, y, aug))
 """
 
 from msda_theory import losses, masks, training

@@ -20,14 +20,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msda_theory._validation import require_choice
-from msda_theory.masks import MaskLaw
+from msda_theory._validation import require_choice, require_kind
+from msda_theory.masks import MaskLaw, NotEnumerableError
 from msda_theory.quadrature import Array, refine
 from msda_theory.ratios import RatioLaw, RatioRule
 
 LABEL_RULES = ("nominal", "realised")
 MOMENT_RTOL = 1e-13
 LARGEST_DENSE = 4096
+LARGEST_TABLE = 2**27
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,8 @@ class Augmentation:
     label: str = "nominal"
 
     def __post_init__(self) -> None:
-        for name, kind in (("ratio", RatioLaw), ("mask", MaskLaw)):
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} is a {type(getattr(self, name)).__name__}: needed is a {kind.__name__}")
+        require_kind("ratio", self.ratio, RatioLaw)
+        require_kind("mask", self.mask, MaskLaw)
         require_choice("label", self.label, LABEL_RULES)
 
     @property
@@ -96,11 +96,13 @@ class Augmentation:
 
         Raises NotEnumerableError where the mask law has too many atoms.
         """
+        nodes = list(self._nodes(order))
+        self._require_affordable(sum(law.count(ratio) for law, ratio, _, _ in nodes), order)
         masks, first, second = [], [], []
-        for law, ratio, w_first, w_second in self._nodes(order):
+        for law, ratio, w_first, w_second in nodes:
             atoms = law.atoms(ratio)
             mass = (w_first + w_second) * atoms.probabilities
-            label = self._first_weight(atoms.masks, w_first / (w_first + w_second))
+            label = self._first_weight(atoms.masks, torch.tensor(w_first / (w_first + w_second), dtype=torch.float64))
             masks.append(atoms.masks.flatten(1))
             first.append(mass * label)
             second.append(mass * (1 - label))
@@ -144,9 +146,18 @@ class Augmentation:
             rule = ratio_rule(self.ratio, law, order).scaled(probability)
             for node in zip(rule.ratio, rule.first, rule.second, strict=True):
                 if node[1] + node[2] > 0:
-                    yield (law, *map(float, node))
+                    yield law, float(node[0]), float(node[1]), float(node[2])
 
-    def _first_weight(self, masks: Tensor, ratio: Tensor | float) -> Tensor | float:
+    def _require_affordable(self, count: int, order: int) -> None:
+        if count * self.mask.size > LARGEST_TABLE:
+            raise NotEnumerableError(
+                f"{self.mask!r} has {count:.2g} masks of {self.mask.size} pixels with {order} nodes between its "
+                f"breaks, {count * self.mask.size:.2g} numbers in all, allowed are {LARGEST_TABLE:.2g}; use a smaller "
+                f"shape, or method='monte-carlo'"
+            )
+
+    def _first_weight(self, masks: Tensor, ratio: Tensor) -> Tensor:
+        """w: the ratio, or the mean of the mask that was drawn."""
         return ratio if self.label == "nominal" else masks.flatten(1).mean(1)
 
     def _seen_nominal(self, order: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -41,8 +42,9 @@ class Comparison:
         return abs(self.remainder) / abs(self.effect) if self.effect else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain numbers and strings, for JSON."""
+        """Everything as plain numbers and strings, for JSON; None for a relative remainder where there is no effect."""
         derived = {k: getattr(self, k) for k in ("effect", "remainder", "relative_remainder")}
+        derived = {k: v if math.isfinite(v) else None for k, v in derived.items()}
         theory = {**asdict(self.theory), "total": self.theory.total}
         return {"title": self.title, "exact": asdict(self.exact), "theory": theory, **derived}
 

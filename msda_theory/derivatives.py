@@ -13,9 +13,40 @@ import torch
 from torch import Tensor
 from torch.func import hessian, jacrev, vmap
 
-from msda_theory._model import outputs
+from msda_theory._model import OutputShapeError, outputs
 
 CHUNK_ELEMENTS = 2**22
+
+
+#: words of torch's message, and what to do
+ADVICE = (
+    (
+        ("scaled_dot_product", "attention"),
+        "its fused attention has no second derivatives; evaluate inside "
+        "`with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`",
+    ),
+    (
+        ("batch norm", "batch_norm", "value per channel", "values per channel"),
+        "its normalisation takes the statistics of the batch or updates a running mean, so that f(x) is not a function "
+        "of x alone; call model.eval(), or pass training=False in torch.nn.functional",
+    ),
+    (
+        ("inplace", "in-place"),
+        "it writes in place, which torch's function transforms refuse; use out-of-place operations (z = z - mean for "
+        "z -= mean, nn.ReLU(inplace=False)), and for normalisation that updates a buffer call model.eval()",
+    ),
+    (
+        ("random operation",),
+        "it draws random numbers, so that f(x) is not a function of x; call model.eval(), or pass training=False",
+    ),
+    (
+        ("data-dependent control flow", "dynamic shape"),
+        "it branches on, or indexes by, the values of x, which cannot be done a sample at a time; use torch.where",
+    ),
+)
+GENERAL_ADVICE = (
+    "torch cannot differentiate it a sample at a time; it must accept a batch of one and be twice differentiable"
+)
 
 
 class TransformRefusedError(RuntimeError):
@@ -53,23 +84,12 @@ def _chunk(x: Tensor, elements: int) -> int:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except (RuntimeError, NotImplementedError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise TransformRefusedError(f"{_advice(str(error))}\ntorch said: {error}") from error
+    except (OutputShapeError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise TransformRefusedError(f"model: {_advice(str(error))}\ntorch said: {error}") from error
 
 
 def _advice(message: str) -> str:
     text = message.lower()
-    if "scaled_dot_product" in text or "attention" in text:
-        return (
-            "model: its fused attention has no second derivatives; evaluate inside "
-            "`with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`"
-        )
-    if "inplace" in text or "in-place" in text:
-        return (
-            "model: it writes in place, which torch's function transforms refuse; use out-of-place operations "
-            "(nn.ReLU(inplace=False)), and for normalisation model.eval() or "
-            "torch.func.replace_all_batch_norm_modules_(model)"
-        )
-    return "model: torch cannot differentiate it a sample at a time; it must accept a batch of one and be twice differentiable"
+    return next((advice for words, advice in ADVICE if any(word in text for word in words)), GENERAL_ADVICE)

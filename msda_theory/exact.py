@@ -8,6 +8,7 @@ is used.  The judge shares no code with what it judges.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,14 +18,23 @@ from torch import Tensor
 
 from msda_theory._model import outputs
 from msda_theory._progress import track
-from msda_theory._validation import require_choice, require_data, require_eval_mode
+from msda_theory._validation import (
+    require_at_least,
+    require_choice,
+    require_data,
+    require_eval_mode,
+    require_finite_positive,
+    require_kind,
+)
 from msda_theory.augmentation import Augmentation, MixTable
 from msda_theory.losses import Loss
+from msda_theory.masks import NotEnumerableError
 from msda_theory.quadrature import Array, refine
 
 METHODS = ("enumerate", "monte-carlo")
 LARGEST_ENUMERATION = 2**31
 CHUNK_ELEMENTS = 2**22
+CHUNK_INPUTS = 2**16
 
 
 @dataclass(frozen=True)
@@ -75,18 +85,24 @@ def exact_loss(
         where the enumeration is too large, or `rtol` is not reached.
     """
     require_choice("method", method, METHODS)
+    require_finite_positive("rtol", rtol)
+    require_at_least("samples", samples, 2, "for a standard error")
+    require_kind("loss", loss, Loss)
+    require_kind("augmentation", augmentation, Augmentation)
     require_data(x, y, augmentation.mask.shape)
     require_eval_mode(model)
     with torch.no_grad():
         labels = loss.prepare(y, outputs(model, x))
         if method == "monte-carlo":
-            return _monte_carlo(model, loss, x, labels, augmentation, samples, np.random.default_rng(seed))
-        return _enumerate(model, loss, x, labels, augmentation, rtol)
+            result = _monte_carlo(model, loss, x, labels, augmentation, samples, np.random.default_rng(seed))
+        else:
+            result = _enumerate(model, loss, x, labels, augmentation, rtol)
+    if not math.isfinite(result.value):
+        raise ValueError(f"the exact loss is {result.value}: the model's outputs, or {loss!r} of them, overflow")
+    return result
 
 
-def pair_loss(
-    model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, table: MixTable
-) -> Tensor:
+def pair_loss(model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, table: MixTable) -> Tensor:
     """The loss over all pairs and the masks of `table`: a 0-dim tensor, differentiable in the model's parameters."""
     return sum(value for value, _ in _block_sums(model, loss, x, labels, table.to(x)))  # type: ignore[return-value]
 
@@ -99,29 +115,29 @@ def _enumerate(
     augmentation: Augmentation,
     rtol: float,
 ) -> ExactLoss:
-    evaluations = 0
+    evaluations, size = 0, 0.0
 
     def at(order: int) -> tuple[Array, float]:
-        nonlocal evaluations
+        nonlocal evaluations, size
         table = augmentation.table(order)
         evaluations += _affordable(len(x) ** 2 * len(table), augmentation)
         sums = [0.0, 0.0]
-        for value, size in _block_sums(model, loss, x, labels, table.to(x)):
-            sums = [sums[0] + float(value), sums[1] + float(size)]
-        return np.array(sums[0]), sums[1]
+        for value, size_now in _block_sums(model, loss, x, labels, table.to(x)):
+            sums = [sums[0] + float(value), sums[1] + float(size_now)]
+        size = sums[1]
+        return np.array(sums[0]), size
 
     if augmentation.exact_in_ratio:
-        (value, size), error = at(1), 0.0
+        (value, _), error = at(1), 0.0
     else:
         value, error = refine(at, rtol, "the exact loss")
-        size = abs(float(value))
-    rounding = 4 * torch.finfo(x.dtype).eps * max(size, abs(float(value)))
+    rounding = 4 * torch.finfo(x.dtype).eps * size
     return ExactLoss(float(value), error + rounding, "enumerate", evaluations)
 
 
 def _affordable(evaluations: int, augmentation: Augmentation) -> int:
     if evaluations > LARGEST_ENUMERATION:
-        raise ValueError(
+        raise NotEnumerableError(
             f"method='enumerate' needs {evaluations:.1e} evaluations of the model for {augmentation.mask!r}, allowed "
             f"are {LARGEST_ENUMERATION:.1e}; use fewer samples, or method='monte-carlo'"
         )
@@ -138,7 +154,7 @@ def _block_sums(
     m = len(x)
     masks = table.masks.reshape(len(table), *[1] * (x.ndim - 1 - (table.masks.ndim - 1)), *table.masks.shape[1:])
     rows = torch.cartesian_prod(torch.arange(len(table)), torch.arange(m)).to(x.device)
-    block = max(1, CHUNK_ELEMENTS // x.numel())
+    block = max(1, min(CHUNK_ELEMENTS // x.numel(), CHUNK_INPUTS // m))
     for rows_now in track(rows.split(block), "exact loss"):
         k, i = rows_now.unbind(1)
         mask = masks[k].unsqueeze(1)
@@ -160,9 +176,7 @@ def _monte_carlo(
     samples: int,
     rng: np.random.Generator,
 ) -> ExactLoss:
-    if samples < 2:
-        raise ValueError(f"samples={samples}: a standard error needs at least 2")
-    block = max(2, CHUNK_ELEMENTS // x[0].numel())
+    block = max(2, min(CHUNK_ELEMENTS // x[0].numel(), CHUNK_INPUTS))
     sizes = [len(part) for part in torch.arange(samples).split(block)]
     values = torch.cat([_draw_losses(model, loss, x, labels, augmentation, n, rng) for n in track(sizes, "exact loss")])
     return ExactLoss(float(values.mean()), float(values.std() / samples**0.5), "monte-carlo", samples)

@@ -38,16 +38,17 @@ class Loss(ABC):
 
     def prepare(self, y: Tensor, f: Tensor) -> Tensor:
         """Labels as (n, K) numbers of f's dtype and device, checked against the outputs f (n, K) and the loss."""
-        labels = self._as_matrix(y, f).to(f)
+        require_finite("the model's outputs", f)
+        given = self._as_matrix(y, f)
+        labels = given.to(f)
         if labels.shape != f.shape:
             raise ValueError(
                 f"the model's outputs have shape {tuple(f.shape)} and y {tuple(y.shape)}: {self!r} needs one "
                 f"label an output"
             )
         require_finite("y", labels)
-        if not self._allows(labels):
-            low, high = float(labels.min()), float(labels.max())
-            raise ValueError(f"y lies in [{low:g}, {high:g}]: {self!r} needs {self.label_need}")
+        if not self._allows(given):
+            raise ValueError(f"y {self._described(given)}: {self!r} needs {self.label_need}")
         return labels
 
     def _as_matrix(self, y: Tensor, f: Tensor) -> Tensor:
@@ -55,6 +56,9 @@ class Loss(ABC):
 
     def _allows(self, y: Tensor) -> bool:
         return True
+
+    def _described(self, y: Tensor) -> str:
+        return f"lies in [{float(y.min()):g}, {float(y.max()):g}]"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -125,8 +129,11 @@ class SoftmaxCrossEntropy(Loss):
         return torch.softmax(f, -1)
 
     def h2(self, f: Tensor) -> Tensor:
+        """diag(p) - p p^T with p_k (1-p_k) as p_k sum_{l != k} p_l, which keeps its digits where p_k is near one."""
         p = torch.softmax(f, -1)
-        return torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)
+        products = p.unsqueeze(-1) * p.unsqueeze(-2)
+        others = products - torch.diag_embed(p**2)
+        return torch.diag_embed(others.sum(-1)) - others
 
     def _as_matrix(self, y: Tensor, f: Tensor) -> Tensor:
         classes = f.shape[-1]
@@ -145,5 +152,9 @@ class SoftmaxCrossEntropy(Loss):
         return functional.one_hot(y.long(), classes)
 
     def _allows(self, y: Tensor) -> bool:
-        slack = 8 * y.shape[-1] * torch.finfo(y.dtype).eps
+        slack = 8 * y.shape[-1] * torch.finfo(y.dtype).eps if y.is_floating_point() else 0
         return bool((y >= 0).all() and ((y.sum(-1) - 1).abs() <= slack).all())
+
+    def _described(self, y: Tensor) -> str:
+        sums = y.sum(-1)
+        return f"{super()._described(y)}, its rows sum to {float(sums.min()):.9g} .. {float(sums.max()):.9g}"

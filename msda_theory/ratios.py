@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc, betaln
 
-from msda_theory._validation import require_finite_positive, require_ratio
+from msda_theory._validation import require_finite_positive, require_kind, require_ratio
 from msda_theory.quadrature import Array, beta_rule
 
 
@@ -52,7 +52,10 @@ class RatioLaw(ABC):
 
     @abstractmethod
     def tilted(self) -> RatioLaw:
-        """The law D~ of Theorem 1: density lambda (p(lambda) + p(1-lambda)), so E_D~ g = E[lambda g(lambda) + (1-lambda) g(1-lambda)]."""
+        """The law D~ of Theorem 1, density lambda (p(lambda) + p(1-lambda)).
+
+        E_D~ g = E[lambda g(lambda) + (1-lambda) g(1-lambda)].
+        """
 
     @abstractmethod
     def rule(self, order: int, breaks: Sequence[float] = ()) -> RatioRule:
@@ -99,9 +102,7 @@ class Beta(RatioLaw):
     def tilted(self) -> Mixture:
         """D~ = a/(a+b) Beta(a+1, b) + b/(a+b) Beta(b+1, a)  (Park et al., Theorem 1; Zhang et al., Lemma 3.1)."""
         total = self.a + self.b
-        return Mixture(
-            (self.a / total, self.b / total), (Beta(self.a + 1, self.b), Beta(self.b + 1, self.a))
-        )
+        return Mixture((self.a / total, self.b / total), (Beta(self.a + 1, self.b), Beta(self.b + 1, self.a)))
 
     def rule(self, order: int, breaks: Sequence[float] = ()) -> RatioRule:
         ratio, mass = beta_rule(order, self.a, self.b, breaks)
@@ -116,7 +117,8 @@ class Beta(RatioLaw):
         return RatioRule((edges[:-1] + edges[1:]) / 2, first, second)
 
     def sample(self, n: int, seed: int | np.random.Generator | None = None) -> Array:
-        return np.random.default_rng(seed).beta(self.a, self.b, size=n)
+        """`n` independent ratios; one that underflows is the smallest positive float, for the law has no atom at 0."""
+        return np.maximum(np.random.default_rng(seed).beta(self.a, self.b, size=n), np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class Mixture(RatioLaw):
 
     def __post_init__(self) -> None:
         _require_probabilities(self.weights, len(self.components), "components")
+        for component in self.components:
+            require_kind("components", component, RatioLaw)
 
     def moment(self, p: float, q: float = 0.0) -> float:
         return sum(w * c.moment(p, q) for w, c in self._pairs())
@@ -139,8 +143,7 @@ class Mixture(RatioLaw):
         return RatioRule.join([c.rule(order, breaks).scaled(w) for w, c in self._pairs()])
 
     def cells(self, breaks: Sequence[float] = ()) -> RatioRule:
-        rules = [c.cells(breaks).scaled(w) for w, c in self._pairs()]
-        return RatioRule(rules[0].ratio, sum(r.first for r in rules), sum(r.second for r in rules))
+        return RatioRule.join([c.cells(breaks).scaled(w) for w, c in self._pairs()])
 
     def sample(self, n: int, seed: int | np.random.Generator | None = None) -> Array:
         rng = np.random.default_rng(seed)
@@ -165,7 +168,14 @@ class Discrete(RatioLaw):
             require_ratio("values", value)
 
     def moment(self, p: float, q: float = 0.0) -> float:
-        return float(sum(w * v**p * (1 - v) ** q for v, w in zip(self.values, self.weights, strict=True)))
+        """A value at 0 (or 1) with positive weight makes the moment inf for p < 0 (or q < 0)."""
+        with np.errstate(divide="ignore"):
+            terms = [
+                w * np.float64(v) ** p * np.float64(1 - v) ** q
+                for v, w in zip(self.values, self.weights, strict=True)
+                if w > 0
+            ]
+        return float(sum(terms))
 
     def tilted(self) -> Discrete:
         v, w = np.array(self.values), np.array(self.weights)

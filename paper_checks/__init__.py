@@ -1,1 +1,1 @@
-"""The papers' claims, each with a verdict that is computed, its evidence, and a planted fault that its check catches."""
+"""The papers' claims: each with a computed verdict, its evidence, and a planted fault that its check catches."""

@@ -1,4 +1,4 @@
-"""The tiny problems on which Theorem 1 must be exact, and their judging: equal in rational or ball arithmetic, or not."""
+"""The tiny problems on which Theorem 1 must be exact, judged in rational or ball arithmetic."""
 
 from __future__ import annotations
 

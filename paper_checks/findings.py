@@ -1,4 +1,4 @@
-"""What a check of a claim returns: a verdict, the evidence for it, and the corrected statement where it does not hold."""
+"""What a check of a claim returns: a verdict, its evidence, and the corrected statement where it does not hold."""
 
 from __future__ import annotations
 

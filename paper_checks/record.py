@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from paper_checks.files import write_atomically
+from verify.files import write_atomically
 from paper_checks.findings import Finding
 from paper_checks.registry import printed_claims
 

@@ -20,9 +20,9 @@ MODULES = (
     "park2022.rewriting",
     "park2022.theorem1",
     "park2022.proof",
-    # "park2022.fig1",
+    "park2022.fig1",
     "zhang2021.lemma31",
-    # "zhang2021.fig2",
+    "zhang2021.fig2",
 )
 
 
@@ -57,7 +57,12 @@ def printed_claims() -> dict[str, Printed]:
     """Every claim of claims.tsv, judged or not, in the order of the file."""
     with (Path(__file__).parent / "claims.tsv").open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return {row["id"]: Printed(row["where"], row["what is claimed (check it as printed, under the stated assumptions only)"]) for row in rows}
+        return {
+            row["id"]: Printed(
+                row["where"], row["what is claimed (check it as printed, under the stated assumptions only)"]
+            )
+            for row in rows
+        }
 
 
 def claim(name: str, *, fault: str) -> Callable[[Check], Check]:

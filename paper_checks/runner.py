@@ -15,7 +15,7 @@ from paper_checks.registry import Claim, claims
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a claim: its finding, or the traceback of a check that did not run; and whether its fault was caught."""
+    """What came of a claim: its finding and whether its fault was caught, or the traceback of a check that failed."""
 
     id: str
     finding: Finding | None

@@ -85,7 +85,12 @@ def as_markdown(data: Ledger) -> str:
         if row["correction"]:
             lines += ["", f"Corrected: {row['correction']}"]
         figures = "; ".join(f"{k} {v}" for k, v in row["evidence"]["figures"].items())
-        lines += ["", f"Evidence ({row['evidence']['kind']}): {figures}", "", f"Planted fault: {row['fault']['planted']}"]
+        lines += [
+            "",
+            f"Evidence ({row['evidence']['kind']}): {figures}",
+            "",
+            f"Planted fault: {row['fault']['planted']}",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
 """Problems on which the loss is quadratic in the mask, so that a second-order expansion of it must be exact.
 
-Linear f with the squared loss (h quadratic), and quadratic f with a linear h; two outputs, data that is not centred unless
+Linear f with the squared loss (h quadratic), and quadratic f with a linear h; two outputs, data not centred unless
 asked for.  What is left between theory and oracle there is rounding, or a finding.
 """
 

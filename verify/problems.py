@@ -63,11 +63,18 @@ def fit(model: nn.Module, objective: Callable[[nn.Module], Tensor], *, steps: in
     return model
 
 
-def standard_objective(loss: Loss, x: Tensor, y: Tensor) -> Callable[[nn.Module], Tensor]:
-    """The non-augmented loss L_m, as an objective."""
+def standard_objective(
+    loss: Loss, x: Tensor, y: Tensor, *, weight_decay: float = 0.0
+) -> Callable[[nn.Module], Tensor]:
+    """L_m + weight_decay/2 |theta|^2, as an objective; L_m is the loss without augmentation.
+
+    Without decay L-BFGS drives the weights up until the data are interpolated; between the data the loss is then far
+    from any expansion about them.
+    """
 
     def objective(model: nn.Module) -> Tensor:
         f = model(x)
-        return loss(f, loss.prepare(y, f.detach())).mean()
+        penalty = sum(p.square().sum() for p in model.parameters())
+        return loss(f, loss.prepare(y, f.detach())).mean() + weight_decay / 2 * penalty
 
     return objective

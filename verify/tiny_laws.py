@@ -1,8 +1,8 @@
 """Mask laws once more, in plain Python over exact numbers: the naive twins of `msda_theory.masks`.
 
-A law is a list of cells of the ratio; on each, a function from the ratio to its atoms [(probability, mask)].  Numbers are
-python-flint's: fmpq where everything is rational, acb balls (rigorous enclosures) where it is not.  No code is shared with
-the library.
+A law is a list of cells of the ratio; on each, a function from the ratio to its atoms [(probability, mask)].  Numbers
+are python-flint's: fmpq where everything is rational, acb balls (rigorous enclosures) where it is not.  No code is
+shared with the library.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TinyLaw:
-    """A mask law on `size` pixels; `polynomial` where masks and probabilities are polynomials in the ratio on each cell."""
+    """A mask law on `size` pixels; `polynomial` where masks and probabilities are polynomials in the ratio."""
 
     name: str
     size: int
@@ -66,7 +66,7 @@ def exact_area(n: int, r: fmpq) -> TinyLaw:
 
     The box law that meets the assumption E[M] = lambda 1 at every ratio.
     """
-    edges = [fmpq(0), *sorted(s for k in range(1, n + 1) if 0 < (s := 1 - fmpq(k, n) ** 2 / r)), fmpq(1)]
+    edges = [fmpq(0), *sorted(s for k in range(1, n + 1) if (s := 1 - fmpq(k, n) ** 2 / r) > 0), fmpq(1)]
     cells = [_exact_area_cell(n, r, left, right) for left, right in pairwise(edges)]
     return TinyLaw(f"{'CutMix' if r == 1 else 'HMix'} (torus, exact area)", n * n, tuple(cells), polynomial=r == 1)
 

@@ -1,7 +1,7 @@
-"""Losses, expansions and averages over exact numbers: an oracle in rational or ball arithmetic for problems of a few pixels.
+"""Losses, expansions and averages over exact numbers: a rational or ball oracle for problems of a few pixels.
 
-f(x) = w.x + x^T Q x / 2 and h(u) = p u + q u^2 / 2.  With Q = 0 (linear f, squared loss) or q = 0 (quadratic f, linear h) the
-loss is quadratic in the mask, so the second-order expansion must be exact.
+f(x) = w.x + x^T Q x / 2 and h(u) = p u + q u^2 / 2.  With Q = 0 (linear f, squared loss) or q = 0 (quadratic f, linear
+h) the loss is quadratic in the mask, so the second-order expansion must be exact.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ def tilted_moments(law: TinyLaw, density: Density) -> TinyMoments:
 
 def two_role_moments(law: TinyLaw, ratio: BetaInt) -> TinyMoments:
     """Of N = 1-M with weight lambda and N = M with weight 1-lambda, the ratio under D."""
-    return _moments(
-        law, ratio.density, lambda lam, mask, g: lam * g([1 - v for v in mask]) + (1 - lam) * g(list(mask))
-    )
+    return _moments(law, ratio.density, lambda lam, mask, g: lam * g([1 - v for v in mask]) + (1 - lam) * g(list(mask)))
 
 
 def _moments(

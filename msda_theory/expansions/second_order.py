@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from msda_theory._model import outputs
-from msda_theory._validation import require_data, require_eval_mode
+from msda_theory._validation import require_data, require_eval_mode, require_kind
 from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, ratio_rule, require_dense
 from msda_theory.derivatives import contracted_hessian, jacobian
 from msda_theory.losses import Loss
@@ -95,6 +95,8 @@ def taylor_loss(
     ZeroHessianNotice
         if the Hessian vanishes at every sample of a network that is not affine (ReLU).
     """
+    require_kind("loss", loss, Loss)
+    require_kind("augmentation", augmentation, Augmentation)
     require_data(x, y, augmentation.mask.shape)
     require_eval_mode(model)
     with torch.no_grad():
@@ -102,10 +104,12 @@ def taylor_loss(
         moments = printed_moments(augmentation) if as_printed else augmentation.seen()
         terms = taylor_terms(model, loss, x, labels, moments, centred=as_printed)
         if terms.hessian_is_zero and not _is_affine(model, x):
-            message = "the Hessian is zero at every sample (a ReLU network?): R3 is 0, and the expansion misses the kinks"
+            message = (
+                "the Hessian is zero at every sample (a ReLU network?): R3 is 0, and the expansion misses the kinks"
+            )
             warnings.warn(message, ZeroHessianNotice, stacklevel=2)
-    values = (float(v) for v in (terms.standard, terms.r1, terms.r2, terms.r3))
-    return TaylorLoss(*values, form="printed" if as_printed else "default")
+    form = "printed" if as_printed else "default"
+    return TaylorLoss(float(terms.standard), float(terms.r1), float(terms.r2), float(terms.r3), form)
 
 
 def taylor_terms(

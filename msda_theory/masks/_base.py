@@ -33,7 +33,7 @@ class MaskLaw(ABC):
     where it is finite, its exact `atoms`.
     """
 
-    #: ratios at which the law of M changes discontinuously, increasing, inside (0, 1)
+    #: ratios at which the law of M jumps, or where a new cell helps the quadrature; increasing, inside (0, 1)
     breaks: tuple[float, ...] = ()
     #: True where the law depends on the ratio only through the cell between two breaks that it lies in
     constant_between_breaks = False
@@ -53,6 +53,9 @@ class MaskLaw(ABC):
 
     def sample(self, ratio: Tensor, seed: int | np.random.Generator | None = None) -> Tensor:
         """One mask a ratio: ratio (n,) in [0, 1] to masks (n, *shape), of the ratio's dtype and device."""
+        if not (isinstance(ratio, Tensor) and ratio.is_floating_point() and ratio.ndim == 1):
+            given = f"shape {tuple(ratio.shape)}, {ratio.dtype}" if isinstance(ratio, Tensor) else type(ratio).__name__
+            raise TypeError(f"ratio ({given}): needed is a floating tensor (n,), one ratio a mask")
         rng = np.random.default_rng(seed)
         values = ratio.detach().double().cpu()
         for value in (values.min(), values.max()) if len(values) else ():
@@ -65,7 +68,7 @@ class MaskLaw(ABC):
         return self._mean(float(ratio)).reshape(self.shape)
 
     def second_moment(self, ratio: float) -> LinearOperator:
-        """The d x d operator a_jk = E[(1-M_j)(1-M_k) | lambda]  (Park et al., eq. (9)); `.to_dense()` makes it plain."""
+        """The d x d operator a_jk = E[(1-M_j)(1-M_k) | lambda], Park et al., eq. (9); `.to_dense()` makes it plain."""
         require_ratio("ratio", ratio)
         return self._second_moment(float(ratio))
 
@@ -77,6 +80,11 @@ class MaskLaw(ABC):
         require_ratio("ratio", ratio)
         return self._atoms(float(ratio))
 
+    def count(self, ratio: float) -> int:
+        """How many masks `atoms` lists at this ratio, without listing them; NotEnumerableError where it has no list."""
+        require_ratio("ratio", ratio)
+        return self._count(float(ratio))
+
     @abstractmethod
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor: ...
 
@@ -85,6 +93,9 @@ class MaskLaw(ABC):
 
     @abstractmethod
     def _second_moment(self, ratio: float) -> LinearOperator: ...
+
+    def _count(self, ratio: float) -> int:
+        raise NotEnumerableError(f"{self!r} has no finite set of masks; use method='monte-carlo'")
 
     def _atoms(self, ratio: float) -> Atoms:
         raise NotEnumerableError(f"{self!r} has no finite set of masks; use method='monte-carlo'")

@@ -19,7 +19,7 @@ from msda_theory._validation import require_choice, require_ratio, require_shape
 from msda_theory.masks._base import Atoms, MaskLaw, constant, symmetric_outer
 
 SAMPLERS = ("printed", "inside", "clip", "torus")
-_ROUND_UP = 1 + 8 * np.finfo(float).eps
+_EPS = float(np.finfo(float).eps)
 
 
 def interval_cover(n: int, side: int, sampler: str) -> Tensor:
@@ -41,8 +41,8 @@ def interval_cover(n: int, side: int, sampler: str) -> Tensor:
         count = n - side + (sampler == "inside")
         if count == 0:
             raise ValueError(
-                f"sampler='printed': a box of side {side} on an axis of {n} pixels has n - side = 0 positions, eq. (10) "
-                f"divides by zero there; use sampler='inside', or a ratio > 0"
+                f"sampler='printed': a box of side {side} on an axis of {n} pixels has n - side = 0 positions, and eq. "
+                f"(10) divides by zero; use sampler='inside', or a ratio > 0"
             )
         start = torch.arange(count).unsqueeze(-1)
         cover = (pixel >= start) & (pixel < start + side)
@@ -58,15 +58,16 @@ class _BoxLaw(MaskLaw):
         require_ratio("r", r)
         self.sampler, self.r = sampler, float(r)
         steps = {1 - (k / n) ** 2 / r for n in self.shape for k in range(1, n + 1)} if r > 0 else set()
-        self.breaks = tuple(sorted(b for b in steps if 0 < b < 1))
+        self.breaks = tuple(sorted(b for b in steps if 4 * _EPS < b < 1))  # 1 - (k/n)^2/r = 0 may come out as eps
         self.constant_between_breaks = r == 1
 
     def sides(self, ratio: float) -> tuple[int, int]:
         """[sqrt(1-lambda) sqrt(r) n] an axis, rounded down; below n at every ratio > 0, as in exact arithmetic.
 
-        A few units in the last place are added before rounding, so that ratios 1 - (k/n)^2/r have side k.
+        A few eps are added to 1-lambda, and to the root, before rounding down, so that ratios 1 - (k/n)^2/r have side
+        k although neither they nor their root is a float.
         """
-        scale = math.sqrt((1 - ratio) * self.r) * _ROUND_UP
+        scale = math.sqrt((1 - ratio + 2 * _EPS) * self.r) * (1 + 8 * _EPS)
         largest = (n - 1 if ratio > 0 else n for n in self.shape)
         rows, columns = (min(math.floor(scale * n), top) for n, top in zip(self.shape, largest, strict=True))
         return rows, columns
@@ -97,6 +98,9 @@ class _BoxLaw(MaskLaw):
             return box
         cross = symmetric_outer((1 - o) * o * self._box_mean(ratio))
         return constant((1 - o) ** 2, self.size) + cross + box * o**2
+
+    def _count(self, ratio: float) -> int:
+        return math.prod(len(cover) for cover in self._covers(ratio))
 
     def _atoms(self, ratio: float) -> Atoms:
         rows, columns = self._covers(ratio)
@@ -137,4 +141,4 @@ class HMix(_BoxLaw):
         super().__init__(shape, sampler=sampler, r=r)
 
     def __repr__(self) -> str:
-        return f"HMix({self.shape}, r={self.r:g}, sampler={self.sampler!r})"
+        return f"HMix({self.shape}, r={self.r!r}, sampler={self.sampler!r})"

@@ -30,23 +30,30 @@ class Stochastic(MaskLaw):
 
     @property
     def parts(self) -> tuple[tuple[float, MaskLaw], ...]:
-        return ((self.q, self.mixup), (1 - self.q, self.cutmix))
+        both: tuple[tuple[float, MaskLaw], ...] = ((self.q, self.mixup), (1 - self.q, self.cutmix))
+        return tuple((p, law) for p, law in both if p > 0)
 
     def _mean(self, ratio: float) -> Tensor:
-        return self.q * self.mixup._mean(ratio) + (1 - self.q) * self.cutmix._mean(ratio)
+        first, *rest = (law._mean(ratio) * p for p, law in self.parts)
+        return sum(rest, start=first)
 
     def _second_moment(self, ratio: float) -> LinearOperator:
-        return self.mixup._second_moment(ratio) * self.q + self.cutmix._second_moment(ratio) * (1 - self.q)
+        first, *rest = (law._second_moment(ratio) * p for p, law in self.parts)
+        return sum(rest, start=first)
+
+    def _count(self, ratio: float) -> int:
+        return sum(law._count(ratio) for _, law in self.parts)
 
     def _atoms(self, ratio: float) -> Atoms:
         atoms = [(p, law._atoms(ratio)) for p, law in self.parts]
-        return Atoms(
-            torch.cat([a.masks for _, a in atoms]), torch.cat([p * a.probabilities for p, a in atoms])
-        )
+        return Atoms(torch.cat([a.masks for _, a in atoms]), torch.cat([p * a.probabilities for p, a in atoms]))
 
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
-        is_mixup = torch.from_numpy(rng.random(len(ratio)) < self.q).reshape(-1, *[1] * len(self.shape))
-        return torch.where(is_mixup, self.mixup._sample(ratio, rng), self.cutmix._sample(ratio, rng))
+        is_mixup = torch.from_numpy(rng.random(len(ratio)) < self.q)
+        masks = torch.empty(len(ratio), *self.shape, dtype=torch.float64)
+        for law, chosen in ((self.mixup, is_mixup), (self.cutmix, ~is_mixup)):
+            masks[chosen] = law._sample(ratio[chosen], rng)
+        return masks
 
     def __repr__(self) -> str:
-        return f"Stochastic({self.shape}, q={self.q:g}, sampler={self.cutmix.sampler!r})"
+        return f"Stochastic({self.shape}, q={self.q!r}, sampler={self.cutmix.sampler!r})"

@@ -26,6 +26,9 @@ class Mixup(MaskLaw):
     def _second_moment(self, ratio: float) -> LinearOperator:
         return constant((1 - ratio) ** 2, self.size)
 
+    def _count(self, ratio: float) -> int:
+        return 1
+
     def _atoms(self, ratio: float) -> Atoms:
         return Atoms(self._mean(ratio).reshape(1, *self.shape), torch.ones(1, dtype=torch.float64))
 
@@ -46,6 +49,9 @@ class Bernoulli(MaskLaw):
     def _second_moment(self, ratio: float) -> LinearOperator:
         variance = torch.full((self.size,), ratio * (1 - ratio), dtype=torch.float64)
         return constant((1 - ratio) ** 2, self.size) + DiagLinearOperator(variance)
+
+    def _count(self, ratio: float) -> int:
+        return 2**self.size
 
     def _atoms(self, ratio: float) -> Atoms:
         if self.size > LARGEST_BERNOULLI:

@@ -17,7 +17,7 @@ SHAPES = ((3, 3), (4, 4), (2, 4), (4, 6))
 
 
 def mean_gaps(law: TinyLaw, ratio: Number, drawn_at: Number | None = None) -> list[Number]:
-    """E[M_j | lambda] - lambda for every pixel j, by enumeration of the masks; `drawn_at` plants another lambda in M."""
+    """E[M_j | lambda] - lambda for every pixel j, by enumeration; `drawn_at` plants another lambda in M."""
     at = ratio if drawn_at is None else drawn_at
     cell = next(c for c in law.cells if c.left <= at <= c.right)
     atoms = cell.atoms(at)
@@ -58,10 +58,6 @@ Gaps = dict[str, list[fmpq]]
 LawOf = Callable[[int, int, str], TinyLaw]
 
 
-Gaps = dict[str, list[fmpq]]
-LawOf = Callable[[int, int, str], TinyLaw]
-
-
 def _box_gaps(law_of: LawOf, sampler: str, r: fmpq) -> Gaps:
     """For each image and ratio with integer sides: the gaps of all pixels."""
     return {
@@ -82,8 +78,10 @@ def _box_mean(name: str, law_of: LawOf, r: fmpq, trial: Trial) -> Finding:
     fails = all(any(g != 0 for gaps in by_sampler[s].values() for g in gaps) for s in BOX_SAMPLERS[:3])
     wrapped = [g for n in (2, 3) for g in _gaps_at_many_ratios(exact_area(n, r), trial)]
     corrected = Corrected(
-        f"E[M] = lambda 1 if the {name} box wraps around the border and its side is rounded at random so that the mean area "
-        f"is right; for any other sampler E[M_j] = o (1 - P(box covers j)), o the value outside, which is what the library uses",
+        f"E[M] = lambda 1 if the {name} box wraps around the border and its side is rounded at random so that the mean "
+        f"area is right; for any other sampler E[M_j] = o (1 - P(box covers j)), o the value outside, which "
+        f"is what the "
+        f"library uses",
         verdict_of(all(g == 0 for g in wrapped)),
         Evidence("exact", {"gaps": len(wrapped), "largest gap": readable(max(wrapped, key=abs))}),
     )
@@ -105,7 +103,7 @@ def hmix_mean(trial: Trial) -> Finding:
 
 
 def plane_mean(factor: int) -> sp.Expr:
-    """int exp(-pi rho^2 / (factor (1-lambda) N^2)) 2 pi rho d rho / N^2: the mean of 1-M with p uniform on the plane."""
+    """int exp(-pi rho^2/(factor (1-lambda) N^2)) 2 pi rho d rho / N^2: the mean of 1-M, p uniform on the plane."""
     rho, share, side = sp.symbols("rho share N", positive=True)
     kernel = sp.exp(-sp.pi * rho**2 / (factor * share * side**2))
     return sp.simplify(sp.integrate(2 * sp.pi * rho * kernel, (rho, 0, sp.oo)) / side**2 / share)
@@ -121,12 +119,12 @@ def gmix_mean(trial: Trial) -> Finding:
     fails = printed != 1 and all(is_nonzero(g) for g in gaps.values())
     right = plane_mean(trial.plant(1, 2))
     corrected = Corrected(
-        "with exp(-pi ||i-p||^2 / ((1-lambda) N^2)), without the 2, E[1-M] = 1-lambda on the plane; on a grid the bump is "
-        "cut at the border and no factor makes E[M] = lambda, so the library keeps the grid's own mean",
+        "with exp(-pi ||i-p||^2 / ((1-lambda) N^2)), without the 2, E[1-M] = 1-lambda on the plane; on a grid the bump "
+        "is cut at the border and no factor makes E[M] = lambda, so the library keeps the grid's own mean",
         verdict_of(right == 1),
         Evidence("symbolic", {"plane: E[1-M]/(1-lambda)": str(right), **_grid_gap()}),
     )
-    reason = "the printed kernel has twice the mass it should have: on the plane E[1-M] = 2(1-lambda), above 1 for lambda < 1/2"
+    reason = "the printed kernel has twice its mass: on the plane E[1-M] = 2(1-lambda), above 1 for lambda < 1/2"
     return Finding(verdict_of(not fails), reason, Evidence("enclosure", figures), corrected)
 
 

@@ -41,7 +41,8 @@ def _both_agree(weights: sp.Matrix, name: str, trial: Trial) -> Finding:
     general = both_expressions(weights, centred=False)
     figures = {"difference, E[r] = 0": str(centred), "terms left where E[r] is not 0": len(general.args)}
     reason = (
-        f"both expressions of {name} agree for all data with E[r] = 0, as the theorem assumes; without it the second lacks "
+        f"both expressions of {name} agree for all data with E[r] = 0, as the theorem assumes; without it the "
+        f"second lacks "
         "-(E[r_j] x_k + x_j E[r_k]), which the library keeps"
     )
     return Finding(verdict_of(centred == 0 and general != 0), reason, Evidence("symbolic", figures))
@@ -64,7 +65,10 @@ def taylor_step(trial: Trial) -> Finding:
     derivations = [second_order(d, fault=trial.plant(None, "half")) for d in (1, 2, 3)]
     figures = {f"d = {d}": str(derivation_figures(x)["steps that fail"]) for d, x in enumerate(derivations, 1)}
     figures["steps"] = str(sum(map(len, derivations)))
-    reason = "value, gradient (17) and Hessian (18) of phi_i at N = 0 are as printed, for generic h and f in 1 to 3 coordinates"
+    reason = (
+        "value, gradient (17) and Hessian (18) of phi_i at N = 0 are as printed, for generic h and f in 1 to 3 "
+        "coordinates"
+    )
     return Finding(verdict_of(all(d.holds for d in derivations)), reason, Evidence("symbolic", figures))
 
 
@@ -112,9 +116,13 @@ def last_display_remainder(trial: Trial) -> Finding:
     corrected = Corrected(
         "E (1-M)^T phi(1-M) (1-M), as in the statement of the theorem: M at the end is a slip for 1-M",
         verdict_of(vanishes == 0 and stated == left),
-        Evidence("exact", {"lim phi at 0": str(vanishes), "E (1-M) phi(1-M) (1-M)": str(stated), "remainder": str(left)}),
+        Evidence(
+            "exact", {"lim phi at 0": str(vanishes), "E (1-M) phi(1-M) (1-M)": str(stated), "remainder": str(left)}
+        ),
     )
-    reason = "with masks of 0 and 1 the printed remainder vanishes identically, so the expansion would be exact; it is not"
+    reason = (
+        "with masks of 0 and 1 the printed remainder vanishes identically, so the expansion would be exact; it is not"
+    )
     return Finding(verdict_of(left == 0), reason, Evidence("exact", figures), corrected)
 
 

@@ -12,8 +12,10 @@ from verify.tiny_laws import TinyLaw
 from verify.tiny_problems import BetaInt, msda_loss, tilted_loss, two_role_loss
 
 TWO_ROLES = (
-    "L = 1/m sum_i E_r E_{lambda~D} E_M [ lambda l(M x_i + (1-M) r, y_i) + (1-lambda) l((1-M) x_i + M r, y_i) ]: as the "
-    "second of its pair, sample i sees M and not 1-M of the partner; (13)-(14) follow where 1-M(1-lambda) has the law of "
+    "L = 1/m sum_i E_r E_{lambda~D} E_M [ lambda l(M x_i + (1-M) r, y_i) + (1-lambda) l((1-M) x_i + M r, "
+    "y_i) ]: as the "
+    "second of its pair, sample i sees M and not 1-M of the partner; (13)-(14) follow where 1-M(1-lambda) "
+    "has the law of "
     "M(lambda)"
 )
 
@@ -39,9 +41,15 @@ def rewriting_holds(name: str, derive: Callable[..., Derivation], trial: Trial) 
         for law in tiny_laws(name)
         for p, ratio in exact_cases(law, centred=False)
     ]
-    figures = {**derivation_figures(derivation), "rational cases": len(gaps), "largest gap": readable(max(gaps, key=abs))}
+    figures = {
+        **derivation_figures(derivation),
+        "rational cases": len(gaps),
+        "largest gap": readable(max(gaps, key=abs)),
+    }
     holds = derivation.holds and all(is_zero(g) for g in gaps)
-    reason = "the share of the partner, over both roles of a sample, has the law of 1-M under D~, for all alpha and beta"
+    reason = (
+        "the share of the partner, over both roles of a sample, has the law of 1-M under D~, for all alpha and beta"
+    )
     return Finding(verdict_of(holds), reason, Evidence("symbolic", figures))
 
 
@@ -63,9 +71,14 @@ def _rewriting_fails(name: str, trial: Trial) -> Finding:
     gaps = [a - tilted_loss(p, law, ratio.tilted_density) for a, (law, p) in zip(exact, cases, strict=True)]
     figures = {f"(4) - (14), {law.name}": readable(g) for law, g in zip(laws, gaps, strict=True)}
     figures["counterexample"] = _describe(laws[0], cases[0][1].x, cases[0][1].y, cases[0][1].w)
-    reason = "as second of a pair a sample sees M, and 1-M(1-lambda) has not the law of M(lambda): a box is no complement of a box"
+    reason = (
+        "as second of a pair a sample sees M, and 1-M(1-lambda) has not the law of M(lambda): a box is no "
+        "complement of a box"
+    )
     if name == "gmix":
-        reason = "as second of a pair a sample sees M, and 1-M(1-lambda) has not the law of M(lambda) for the printed kernel"
+        reason = (
+            "as second of a pair a sample sees M, and 1-M(1-lambda) has not the law of M(lambda) for the printed kernel"
+        )
     verdict = verdict_of(not all(is_nonzero(g) for g in gaps))
     return Finding(verdict, reason, Evidence(evidence_kind(laws[0]), figures), _two_roles(laws, trial))
 
@@ -78,7 +91,11 @@ def _two_roles(laws: list[TinyLaw], trial: Trial) -> Corrected:
         for p, ratio in exact_cases(law, centred=False)
     ]
     holds = derivation.holds and all(is_zero(g) for g in gaps)
-    figures = {**derivation_figures(derivation), "cases": len(gaps), "gaps": ", ".join(sorted(set(map(readable, gaps))))}
+    figures = {
+        **derivation_figures(derivation),
+        "cases": len(gaps),
+        "gaps": ", ".join(sorted(set(map(readable, gaps)))),
+    }
     return Corrected(TWO_ROLES, verdict_of(holds), Evidence("symbolic", figures))
 
 

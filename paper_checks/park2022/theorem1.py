@@ -1,7 +1,7 @@
 """Theorem 1, eqs. (6)-(9), for each augmentation; its R1, and its agreement with Zhang et al.
 
-The remainder in (6) is the Peano remainder of (15), so it is zero where the loss is quadratic in the mask: there (6) is an
-equation between numbers, and true or false.  Where f is smooth and not quadratic, the slope of the remainder tells.
+The remainder in (6) is the Peano remainder of (15), so it is zero where the loss is quadratic in the mask: there (6) is
+an equation between numbers, and true or false.  Where f is smooth and not quadratic, the slope of the remainder tells.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ MASKS: dict[str, list[Callable[[tuple[int, int]], law.MaskLaw]]] = {
 }
 
 TWO_ROLE_TERMS = (
-    "with n_j = E_D[lambda(1-mu_j) + (1-lambda) mu_j] for E[1-lambda] in R1 and A_jk = E_D[a_jk + (1-lambda)(mu_j + mu_k - 1)] "
-    "for E_D~[a_jk] in R2 and R3, mu = E[M | lambda] (A_jk = E_D[a_jk] - E_D[(1-lambda)(1-2 lambda)] where mu = lambda), and "
+    "with n_j = E_D[lambda(1-mu_j) + (1-lambda) mu_j] for E[1-lambda] in R1 and A_jk = E_D[a_jk + "
+    "(1-lambda)(mu_j + mu_k - 1)] "
+    "for E_D~[a_jk] in R2 and R3, mu = E[M | lambda] (A_jk = E_D[a_jk] - E_D[(1-lambda)(1-2 lambda)] where "
+    "mu = lambda), and "
     "with E[r] kept, (6) holds for every mask law"
 )
 
@@ -145,8 +147,10 @@ def _theorem_fails(name: str, trial: Trial) -> Finding:
     figures["order of the remainder"] = slope
     fails = all(any(is_nonzero(v) for t, v in refuted if t.name == tiny.name) for tiny in tiny_laws(name))
     reason = (
-        "R2 and R3 weigh products of derivatives by E_D~[a_jk], which is not the second moment that a sample sees over both "
-        "roles; where the loss is quadratic the two sides differ, for boxes that meet E[M] = lambda 1 too, and for a smooth "
+        "R2 and R3 weigh products of derivatives by E_D~[a_jk], which is not the second moment that a sample "
+        "sees over both "
+        "roles; where the loss is quadratic the two sides differ, for boxes that meet E[M] = lambda 1 too, "
+        "and for a smooth "
         "network the remainder is not o(N^2)"
     )
     corrected = _two_role_theorem(name, trial)
@@ -201,7 +205,7 @@ def _first_moments(tiny: TinyLaw, ratio: BetaInt, trial: Trial) -> list[Number]:
 
 @claim("park2022:R1-universal", fault="lambda for 1-lambda in the second role's weight")
 def r1_universal(trial: Trial) -> Finding:
-    """Where E[M] = lambda 1 the first moment is 2ab/((a+b)(a+b+1)) whatever the mask; with eq. (10)'s boxes it is not."""
+    """Where E[M] = lambda 1 the first moment is 2ab/((a+b)(a+b+1)) whatever the mask; for eq. (10)'s boxes not."""
     ratio, six = BetaInt(3, 1), problem(6, 3, linear=True, centred=True)
     laws = {"Mixup": mixup(6), "Bernoulli": bernoulli(6), "CutMix as eq. (10) counts": cutmix(2, 3, "printed")}
     moments = {name: _first_moments(tiny, ratio, trial) for name, tiny in laws.items()}
@@ -211,11 +215,12 @@ def r1_universal(trial: Trial) -> Finding:
     figures = {"E_D~[1-lambda]": str(shared), **{f"n_j, {k}": ", ".join(map(str, n)) for k, n in moments.items()}}
     figures |= {f"R1 on one problem, {k}": str(v) for k, v in r1.items()}
     reason = (
-        "with E[M] = lambda 1, as sec. 2 assumes, R1 is the same for all masks; but CutMix, HMix and GMix as the paper defines "
+        "with E[M] = lambda 1, as sec. 2 assumes, R1 is the same for all masks; but CutMix, HMix and GMix as "
+        "the paper defines "
         "them do not meet that assumption, and R1 then depends on where the mask lies"
     )
     verdicts = {(True, True, True): HOLDS, (True, True, False): DEPENDS}
-    return Finding(verdicts.get(tuple(same), FAILS), reason, Evidence("exact", figures))
+    return Finding(verdicts.get((same[0], same[1], same[2]), FAILS), reason, Evidence("exact", figures))
 
 
 @claim("park2022:reduces-to-zhang", fault="E(1-lambda) for E(1-lambda)^2 in R2 and R3")
@@ -227,6 +232,12 @@ def reduces_to_zhang(trial: Trial) -> Finding:
     for p, ratio in exact_cases(tiny, centred=True):
         park, zhang = printed_terms(p, tiny, ratio, trial), zhang_terms(p, ratio)
         gaps += [getattr(park, k) - getattr(zhang, k) for k in ("standard", "r1", "r2", "r3")]
-    figures = {**derivation_figures(derivation), "terms compared": len(gaps), "largest gap": readable(max(gaps, key=abs))}
-    reason = "with M = lambda 1, a_jk = (1-lambda)^2 for all j, k; under E[r] = 0 the terms are Zhang et al.'s, one by one"
+    figures = {
+        **derivation_figures(derivation),
+        "terms compared": len(gaps),
+        "largest gap": readable(max(gaps, key=abs)),
+    }
+    reason = (
+        "with M = lambda 1, a_jk = (1-lambda)^2 for all j, k; under E[r] = 0 the terms are Zhang et al.'s, one by one"
+    )
     return Finding(verdict_of(derivation.holds and all(g == 0 for g in gaps)), reason, Evidence("symbolic", figures))

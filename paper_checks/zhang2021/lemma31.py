@@ -13,7 +13,10 @@ from paper_checks.registry import claim
 from paper_checks.zhang2021.terms import zhang_terms
 from verify.tiny_problems import msda_loss
 
-READING = "R3's (r-x) nabla^2 f (r-x)^T is read as the quadratic form, as its proof has it; the mixture is uniform only for a = b"
+READING = (
+    "R3's (r-x) nabla^2 f (r-x)^T is read as the quadratic form, as its proof has it; the mixture is uniform "
+    "only for a = b"
+)
 
 
 @claim("zhang2021:eq9", fault="D for D~, and lambda for 1-lambda in the derivation")
@@ -43,7 +46,7 @@ def lemma31(trial: Trial) -> Finding:
 
 @claim("zhang2021:remainder", fault="R2 halved")
 def remainder(trial: Trial) -> Finding:
-    """The slope of the remainder as 1-lambda is scaled to zero: o((1-lambda)^2) needs more than 2, a C^3 loss gives 3."""
+    """The slope of the remainder as 1-lambda goes to zero: o((1-lambda)^2) needs more than 2, a C^3 loss gives 3."""
     laws = {"Beta(1, 1)": Beta(1.0, 1.0), "Beta(1, 0.5)": Beta(1.0, 0.5)}
     slopes = {f"slope, {k}": order_on_digits(masks.Mixup, law, halved=trial.faulty) for k, law in laws.items()}
     figures = {**slopes, "stated": f"{STATED_ORDER:g} for a C^3 loss", "slack": ORDER_SLACK}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flint import fmpq
 
 from verify.tiny_laws import Number
-from verify.tiny_problems import BetaInt, TinyProblem, TinyTerms
+from verify.tiny_problems import BetaInt, TinyProblem, TinyTerms, Vector
 
 
 def beta_share(ratio: BetaInt, k: int) -> fmpq:
@@ -40,5 +40,5 @@ def zhang_terms(p: TinyProblem, ratio: BetaInt, *, halved: bool = False) -> Tiny
     return total
 
 
-def _dot(a: list[Number], b: list[Number]) -> Number:
+def _dot(a: Vector, b: Vector) -> Number:
     return sum(u * v for u, v in zip(a, b, strict=True))

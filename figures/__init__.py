@@ -1,0 +1,1 @@
+"""The papers' figures, computed anew: `python -m figures ID ... --out DIR`."""

@@ -1,0 +1,127 @@
+"""The networks that the command line names: built in and trained here, or the user's own from file.py:function."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from msda_theory._model import outputs
+from msda_theory._validation import require_eval_mode
+from msda_theory.losses import Loss
+from verify.inputs import loss_for_labels, loss_for_outputs
+from verify.problems import MODELS, fit, network, standard_objective
+
+T = TypeVar("T")
+Network = Callable[[Tensor], Tensor]
+STEPS, WEIGHT_DECAY = 50, 1e-2
+OUR_FOLDERS = (Path(__file__).parent, Path(torch.__file__).parent, Path(importlib.util.__file__).parent)
+
+
+class UserCodeError(ValueError):
+    """The user's own code failed; `trace` is its traceback, without our frames."""
+
+    def __init__(self, message: str, trace: str) -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network, its loss, the data in the network's dtype, and how the network came about."""
+
+    model: Network
+    loss: Loss
+    x: Tensor
+    y: Tensor
+    note: str
+
+
+def problem(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
+    """The network of the settings on data that were checked before."""
+    if settings.model in MODELS:
+        return _trained(settings, x, y)
+    return _users(settings, x, y)
+
+
+def _trained(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
+    loss, width = loss_for_labels(settings.loss, y)
+    loss.prepare(y, x.new_zeros(len(x), width))
+    model = network(settings.model, tuple(x.shape[1:]), width, seed=settings.seed)
+    fit(model, standard_objective(loss, x, y, weight_decay=WEIGHT_DECAY), steps=STEPS)
+    note = (
+        f"{settings.model}, {width} output{'s' * (width > 1)}, trained on these samples without augmentation: L-BFGS, "
+        f"{STEPS} steps, loss + {WEIGHT_DECAY / 2:g} |theta|^2"
+    )
+    return Problem(model, loss, x, y, note)
+
+
+def _users(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
+    argument = f"--model={settings.model}"
+    model = _build(settings.model, argument, settings.seed)
+    require_eval_mode(model)
+    first = next((p for p in model.parameters() if p.is_floating_point()), None) if _is_module(model) else None
+    x = x if first is None else x.to(first)
+    with torch.no_grad():
+        f = _called(lambda: model(x), f"{argument}: the network, on x of shape {tuple(x.shape)},")
+        f = outputs(lambda _: f, x)
+    return Problem(model, loss_for_outputs(settings.loss, f), x, y, f"{settings.model}, used as it is")
+
+
+def _is_module(model: object) -> bool:
+    return isinstance(model, nn.Module)
+
+
+def _build(name: str, argument: str, seed: int) -> Network:
+    file, _, function = name.rpartition(":")
+    if not file or not function:
+        raise ValueError(f"{argument}: needed is one of {', '.join(MODELS)}, or path/to/file.py:function")
+    make = getattr(_load(Path(file), argument), function, None)
+    if not callable(make) or _is_module(make):
+        kind = "has no such function" if make is None else f"is a {type(make).__name__}"
+        raise ValueError(f"{argument} {kind}: needed is a function of no arguments that returns the network")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _called(make, argument)
+    if not callable(model):
+        raise ValueError(f"{argument} returned a {type(model).__name__}: needed is a torch.nn.Module or a callable")
+    return model
+
+
+def _load(file: Path, argument: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("user_model", file) if file.is_file() else None
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{argument}: {file} is not a Python file; needed is path/to/file.py:function")
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(file.resolve().parent))  # as for a script, so that the file can import its neighbours
+    _called(lambda: loader.exec_module(module), argument)
+    return module
+
+
+def _called(code: Callable[[], T], what: str) -> T:
+    """The result of the user's code; what it raises becomes a UserCodeError with its traceback."""
+    try:
+        return code()
+    except (Exception, SystemExit) as error:
+        trace = "".join(traceback.format_exception(type(error), error, _from_users(error.__traceback__)))
+        raise UserCodeError(f"{what} raised {type(error).__name__}: {error}", trace) from error
+
+
+def _from_users(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith("<frozen importlib") or any(Path(file).is_relative_to(folder) for folder in OUR_FOLDERS)

@@ -23,5 +23,7 @@ def figure2(trial: Trial) -> Finding:
         "for logistic regression the curves stay within a fifth of each other; for the ReLU network, whose Hessian term is "
         "zero and whose kinks the expansion misses, the approximate loss falls well below the exact one"
     )
-    verdict = {(True, True): HOLDS, (True, False): DEPENDS, (False, True): DEPENDS}.get((verdicts[0], verdicts[1]), FAILS)
+    verdict = {(True, True): HOLDS, (True, False): DEPENDS, (False, True): DEPENDS}.get(
+        (verdicts[0], verdicts[1]), FAILS
+    )
     return Finding(verdict, reason, Evidence("empirical", figures))

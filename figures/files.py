@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import platform
 import tempfile
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from pathlib import Path
 import msda_theory
 from figures.definition import Figure, Numbers, Settings
 from figures.style import style
+from verify.files import write_atomically
 
 PICTURES = ("pdf", "png")
 PACKAGES = ("matplotlib", "numpy", "scikit-learn", "scipy", "torch")
@@ -33,7 +33,7 @@ def write_figure(figure: Figure, settings: Settings, folder: Path) -> list[Path]
     """Compute, write the numbers, read them back and draw them: the paths written."""
     numbers = provenance(figure, settings) | figure.compute(settings)
     path = folder / f"{figure.id}.json"
-    _write_whole(path, (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())
+    write_atomically(path, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
     return [path, *write_pictures(figure, path)]
 
 
@@ -47,7 +47,7 @@ def write_pictures(figure: Figure, path: Path) -> list[Path]:
             # no date, so that the same numbers give the same file
             picture.savefig(buffer, format=kind, metadata={"Title": figure.title} | _undated(kind))
         written.append(path.with_suffix(f".{kind}"))
-        _write_whole(written[-1], buffer.getvalue())
+        write_atomically(written[-1], buffer.getvalue())
     return written
 
 
@@ -66,16 +66,3 @@ def provenance(figure: Figure, settings: Settings) -> Numbers:
 
 def _undated(kind: str) -> dict[str, None]:
     return {"CreationDate": None} if kind == "pdf" else {}
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary file in the same folder, then put it in its place."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from msda_theory import ZeroHessianNotice
 from paper_checks import record, views
-from verify.files import require_writable, write_atomically
 from paper_checks.registry import Claim, printed_claims, select
 from paper_checks.runner import Outcome, run_claims
+from verify.files import require_writable, write_atomically
 
 FILES = ("json", "junit", "markdown")
 

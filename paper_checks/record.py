@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from verify.files import write_atomically
 from paper_checks.findings import Finding
 from paper_checks.registry import printed_claims
+from verify.files import write_atomically
 
 PATH = Path(__file__).parent / "verdicts.toml"
 

@@ -20,13 +20,13 @@ def require_writable(path: Path, argument: str) -> None:
         raise ValueError(f"{argument}={path} cannot be written ({error.strerror}): {need}") from error
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write to a temporary file beside the target, then rename it over the target."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write text (as UTF-8) or bytes to a temporary file beside the target, then rename it over the target."""
     target = path.resolve()
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:

@@ -33,12 +33,12 @@ MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "stochastic": {"q": 0.5, "sampler": "inside"},
 }
 WITH_GEOMETRY = {"cutmix": masks.CutMix, "hmix": masks.HMix, "gmix": masks.GMix, "stochastic": masks.Stochastic}
-METHOD_OPTIONS = {"enumerate": {"rtol": 1e-6}, "monte-carlo": {"draws": 100_000}}
+METHOD_OPTIONS: dict[str, dict[str, Any]] = {"enumerate": {"rtol": 1e-6}, "monte-carlo": {"draws": 100_000}}
 MOST_CLASSES = 1000
 
 
 def data(settings: Namespace) -> tuple[Tensor, Tensor]:
-    """x (m, ...) in float64 and y, the first `--samples` of them in the built-in order or a random choice of a file's."""
+    """x (m, ...) in float64 and y; `--samples` of them, chosen by the seed where there are more."""
     name, samples = settings.data, settings.samples
     if name in BUILT_IN_DATA:
         make, default, most = BUILT_IN_DATA[name]

@@ -10,17 +10,16 @@ so that the slope of log|rho| against log eps is 3.  A wrong R2 or R3 leaves slo
 slope 0.  Slope 4 is no failure: K may vanish, as it does for an odd network on data symmetric about zero.  For a ReLU
 network the slope tells how often a segment crosses a kink, and no order is claimed.
 
-The window.  eps = 1, 1/2, 1/4, ..., 2^-20, ending early after `QUIET` successive eps whose |rho| is lost in noise.  The
-noise floor at eps is
+The window.  eps = 2^-16, 2^-15, ..., 1/2 and 1.  The noise floor at eps is
 
     floor(eps) = (d + log2 n) u S + eps q S,
 
-u = 2^-52; S the mean size |h| + |y . f| of the n summed terms; d the size of a sample, the length of the inner products
-in an evaluation (rounding of an inner product is at most d u times its terms); log2 n the depth of a pairwise sum; q the
-error of the moments of N from quadrature over the ratio, which enters the slope R1 and so is proportional to eps.  Kept
-are the eps at which |rho| > `CLEAR` floors, so that noise moves a local slope by no more than log2(1 + 1/CLEAR) = 0.015
-even if the floor is what the noise is; and of those the `WIDTH` smallest, where K eps^3 dominates what follows it.  The
-slope is the least-squares line through these.
+u = 2^-52; S the mean size |h| + |y . f| of the n summed terms; d the size of a sample, the length of the inner
+products in an evaluation (rounding moves an inner product by at most d u times its terms); log2 n the depth of a
+pairwise sum; q the error of the moments of N from quadrature over the ratio, which enters R1 and so is proportional to
+eps.  An eps is clear if |rho| > `CLEAR` floors: noise then moves a local slope by no more than log2(1 + 1/CLEAR) =
+0.015, even where it is as large as its floor.  Fitted, by least squares, are the `WIDTH` smallest clear eps, where
+K eps^3 dominates what follows it.
 """
 
 from __future__ import annotations
@@ -39,10 +38,9 @@ from msda_theory._progress import track
 from msda_theory.losses import Loss
 from verify.scaled_loss import require_affordable, scaled_loss, shares
 
-SMALLEST = 20
+SMALLEST = 16
 WIDTH = 5
 CLEAR = 100.0
-QUIET = 3
 
 
 class NoWindowError(ValueError):
@@ -66,7 +64,8 @@ class Point:
 class OrderFit:
     """The slope of log|remainder| against log eps; inf where the remainder is zero to rounding at every eps.
 
-    `window` holds the eps that were fitted, increasing; `local_slopes` the slopes between neighbours in it.
+    `window` holds the eps that were fitted, increasing, `local_slopes` the slopes between neighbours there, and
+    `points` all that were computed.
     """
 
     slope: float
@@ -77,7 +76,7 @@ class OrderFit:
     def __str__(self) -> str:
         if not self.window:
             worst = max(abs(p.remainder) / p.floor for p in self.points)
-            return f"order of the remainder: the expansion is exact, |remainder| <= {worst:.2g} rounding floors"
+            return f"order of the remainder: the expansion is exact, |remainder| <= {worst:.2g} noise floors"
         local = ", ".join(f"{s:.3f}" for s in self.local_slopes)
         rows = [p for p in self.points if p.eps in self.window or p.eps == 1]
         lines = [f"  2^{math.log2(p.eps):<6.0f}{p.remainder:>+16.3e}{p.floor:>12.1e}" for p in rows]
@@ -111,14 +110,14 @@ def remainder_order(
         if not x.dtype == f.dtype == torch.float64:
             raise TypeError(f"x has dtype {x.dtype}, the model's outputs {f.dtype}: the order test needs torch.float64")
         points = tuple(_points(model, loss, x, loss.prepare(y, f), augmentation, theory))
-    clear = sorted((p for p in points if p.clear), key=lambda p: p.eps)[:WIDTH]
+    clear = [p for p in points if p.clear][:WIDTH]
     if not clear:
         return OrderFit(math.inf, (), (), points)
     if len(clear) < WIDTH:
         raise NoWindowError(
-            f"no window for the order of the remainder: it exceeds {CLEAR:g} rounding floors at {len(clear)} of "
-            f"{len(points)} eps, a slope needs {WIDTH}; at eps = 1 it is {points[0].remainder:.1e}, the floor "
-            f"{points[0].floor:.1e}"
+            f"no window for the order of the remainder: it exceeds {CLEAR:g} noise floors at {len(clear)} of "
+            f"{len(points)} eps, a slope needs {WIDTH}; at eps = 1 it is {points[-1].remainder:.1e}, the floor "
+            f"{points[-1].floor:.1e}"
         )
     abscissa, ordinate = (np.log2(np.abs([getattr(p, k) for p in clear])) for k in ("eps", "remainder"))
     slope = float(np.polyfit(abscissa, ordinate, 1)[0])
@@ -134,15 +133,16 @@ def _points(
     augmentation: Augmentation,
     theory: TaylorLoss,
 ) -> Iterator[Point]:
+    """From the smallest eps up until `WIDTH` are clear, and eps = 1."""
     law = shares(augmentation)
     require_affordable(x, law)
-    quiet = 0
-    for eps in track([2.0**-k for k in range(SMALLEST + 1)], "order of the remainder"):
+    needed = WIDTH
+    for eps in track([2.0**-k for k in range(SMALLEST, -1, -1)], "order of the remainder"):
+        if needed == 0 and eps < 1:
+            continue
         phi = scaled_loss(model, loss, x, labels, law, eps)
         expansion = theory.standard + eps * theory.r1 + eps**2 * (theory.r2 + theory.r3)
         rounding = (x[0].numel() + math.log2(phi.terms)) * torch.finfo(x.dtype).eps
         point = Point(eps, phi.value - expansion, (rounding + eps * law.error) * phi.size)
+        needed -= point.clear and needed > 0
         yield point
-        quiet = 0 if point.clear else quiet + 1
-        if quiet == QUIET:
-            return

@@ -63,9 +63,7 @@ def fit(model: nn.Module, objective: Callable[[nn.Module], Tensor], *, steps: in
     return model
 
 
-def standard_objective(
-    loss: Loss, x: Tensor, y: Tensor, *, weight_decay: float = 0.0
-) -> Callable[[nn.Module], Tensor]:
+def standard_objective(loss: Loss, x: Tensor, y: Tensor, *, weight_decay: float = 0.0) -> Callable[[nn.Module], Tensor]:
     """L_m + weight_decay/2 |theta|^2, as an objective; L_m is the loss without augmentation.
 
     Without decay L-BFGS drives the weights up until the data are interpolated; between the data the loss is then far

@@ -13,6 +13,7 @@ alone, a channel of its own: no derivative, no expansion, no code of `msda_theor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,9 +23,9 @@ from torch import Tensor
 from msda_theory._model import outputs
 from msda_theory.augmentation import Augmentation, MixTable
 from msda_theory.losses import Loss
-from msda_theory.quadrature import Array, refine
+from msda_theory.quadrature import FIRST_ORDER, LAST_ORDER, ToleranceError
 
-MOMENT_TOLERANCE = 1e-8
+MOMENT_TOLERANCE = 1e-10
 LARGEST_EVALUATION = 2**29
 CHUNK_ELEMENTS = 2**21
 
@@ -53,20 +54,27 @@ class ScaledLoss:
 def shares(augmentation: Augmentation) -> Shares:
     """The law of N from a table whose order is doubled until the moments of N move by <= MOMENT_TOLERANCE.
 
-    Where the average over the ratio is a finite sum, the table is exact and there is nothing to refine.
+    Between breaks the moments are smooth in the ratio, so the last move bounds the error of the last table.  Where the
+    average over the ratio is a finite sum, the table is exact and there is nothing to double.
     """
     if augmentation.exact_in_ratio:
         return Shares(*_both_roles(augmentation.table(1)), error=0.0)
-    latest: list[tuple[Tensor, Tensor]] = []
+    order, before, error = FIRST_ORDER, torch.tensor(torch.nan), math.inf
+    while not error <= MOMENT_TOLERANCE:
+        if order > LAST_ORDER:
+            raise ToleranceError(
+                f"the order test: the moments of {augmentation.mask!r} still move by {error:.1e} with {order // 2} nodes "
+                f"between breaks, allowed are {MOMENT_TOLERANCE:g}"
+            )
+        values, weights = _both_roles(augmentation.table(order))
+        moments = _moments(values.flatten(1), weights)
+        error, before, order = float((moments - before).abs().max()), moments, 2 * order
+    return Shares(values, weights, error)
 
-    def moments(order: int) -> tuple[Array, float]:
-        latest[:] = [_both_roles(augmentation.table(order))]
-        given, weights = latest[0][0].flatten(1), latest[0][1]
-        packed = torch.cat([(weights @ given).unsqueeze(0), given.T @ (weights.unsqueeze(-1) * given)])
-        return packed.numpy(), 1.0
 
-    _, error = refine(moments, MOMENT_TOLERANCE, f"the moments of {augmentation.mask!r}")
-    return Shares(*latest[0], error=error)
+def _moments(given: Tensor, weights: Tensor) -> Tensor:
+    """E[N_j] in the first row, E[N_j N_k] below."""
+    return torch.cat([(weights @ given).unsqueeze(0), given.T @ (weights.unsqueeze(-1) * given)])
 
 
 def _both_roles(table: MixTable) -> tuple[Tensor, Tensor]:

@@ -43,6 +43,7 @@ def _add_problem(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", required=True, help="logistic, mlp-tanh, mlp-relu or path/to/file.py:function")
     group.add_argument("--loss", default="auto", choices=("auto", *LOSSES), help="default: from labels and outputs")
     group.add_argument("--samples", type=_whole(2), metavar="N", help="how many samples (200 moons, 50 digits, all)")
+    group.add_argument("--weight-decay", type=_not_negative, metavar="W", help="of the built-in models; 0.03")
     group.add_argument("--seed", type=_whole(0), default=0, help="of data, network and Monte Carlo (default 0)")
 
 
@@ -50,7 +51,9 @@ def _add_augmentation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--msda", required=True, choices=tuple(MASK_OPTIONS))
     group.add_argument("--alpha", type=_positive, default=1.0, help="lambda ~ Beta(alpha, beta); default 1")
     group.add_argument("--beta", type=_positive, default=1.0, help="default 1")
-    group.add_argument("--label", choices=LABEL_RULES, default="nominal", help="label weight: lambda, or the mask's mean")
+    group.add_argument(
+        "--label", choices=LABEL_RULES, default="nominal", help="label weight: lambda, or the mask's mean"
+    )
     group.add_argument("--sampler", choices=SAMPLERS, help="where the box lies (cutmix, hmix, stochastic); inside")
     group.add_argument("--kernel", choices=KERNELS, help="the bump of gmix; printed")
     group.add_argument("--r", type=_share, help="share of the box that hmix cuts out; 0.5")
@@ -68,6 +71,10 @@ def _add_evaluation(group: argparse._ArgumentGroup) -> None:
 
 def _positive(text: str) -> float:
     return _number(text, lambda v: math.isfinite(v) and v > 0, "a finite number > 0")
+
+
+def _not_negative(text: str) -> float:
+    return _number(text, lambda v: math.isfinite(v) and v >= 0, "a finite number >= 0")
 
 
 def _share(text: str) -> float:

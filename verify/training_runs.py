@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from msda_theory.augmentation import Augmentation
 from msda_theory.masks import MaskLaw
@@ -28,6 +29,7 @@ from msda_theory.training import ExactObjective, TaylorObjective
 from verify.problems import loss_for, network, standard_objective, two_moons
 
 Objective = Callable[[nn.Module], Tensor]
+DIVERGED = 1e50  # parameters of this size: products of four of them are still finite
 
 
 @dataclass(frozen=True)
@@ -162,15 +164,15 @@ def _descend(
     optimiser = torch.optim.SGD(model.parameters(), lr=step)
     curves: dict[str, list[float]] = {name: [] for name in watched}
     for t in range(times[-1] + 1):
+        largest = float(parameters_to_vector(model.parameters()).detach().abs().max())
+        if not largest < DIVERGED:
+            raise FloatingPointError(f"training diverged at iteration {t}: a parameter of size {largest:.1g}")
         if t in times:
             with torch.no_grad():
                 for name, measure in watched.items():
                     curves[name].append(float(measure(model)))
         optimiser.zero_grad()
-        value = objective(model)
-        if not bool(value.detach().isfinite()):
-            raise FloatingPointError(f"training diverged at iteration {t}: the loss is {float(value.detach())}")
-        value.backward()
+        objective(model).backward()
         optimiser.step()
     return Trajectory(**{name: tuple(values) for name, values in curves.items()})
 

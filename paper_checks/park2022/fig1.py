@@ -9,7 +9,7 @@ from paper_checks.training_curves import CLOSE, close, shown, statistics
 
 @claim("park2022:fig1", fault="R1, R2 and R3 dropped")
 def figure1(trial: Trial) -> Finding:
-    """Close as drawn: each network under its own loss.  Close as a theory: |exact - approximate| against what mixing adds."""
+    """As drawn, each network under its own loss; and as a theory, |exact - approximate| against what mixing adds."""
     found = {mask: statistics("logistic", mask, trial) for mask in ("mixup", "bernoulli")}
     figures = {"close means": f"within {CLOSE:.0%}"}
     for mask, spread in found.items():
@@ -20,8 +20,8 @@ def figure1(trial: Trial) -> Finding:
     as_drawn = all(close(spread["own_train_largest"]) for spread in found.values())
     as_theory = all(close(spread["effect_by_exact_final"]) for spread in found.values())
     reason = (
-        "the curves as drawn stay within a fifth of each other; but the expansion misses more than a fifth of what mixing "
-        "adds to the loss by the end of training (Mixup), and the more so the longer one trains"
+        "as drawn, each network under its own loss, the curves stay within a fifth of each other; at equal "
+        "parameters the expansion misses more than a fifth of what mixing adds to the loss at the end of training"
     )
     return Finding(_verdict(as_drawn, as_theory), reason, Evidence("empirical", figures))
 

@@ -1,4 +1,4 @@
-"""Fig. 2: logistic regression and a two-layer ReLU network on two-moons, with the exact and the approximate Mixup loss."""
+"""Fig. 2: logistic regression and a two-layer ReLU network on two-moons, trained with either Mixup loss."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def figure2(trial: Trial) -> Finding:
         figures |= shown(f"{name}: at equal parameters, share of what mixing adds", found["effect_by_exact_final"])
         figures |= shown(f"{name}: excess exact loss after training with the approximation", found["excess_final"])
     reason = (
-        "for logistic regression the curves stay within a fifth of each other; for the ReLU network, whose Hessian term is "
-        "zero and whose kinks the expansion misses, the approximate loss falls well below the exact one"
+        "for logistic regression the curves stay within a fifth of each other; for the ReLU network, whose Hessian "
+        "term is zero and whose kinks the expansion misses, the approximate loss falls well below the exact one"
     )
     verdict = {(True, True): HOLDS, (True, False): DEPENDS, (False, True): DEPENDS}.get(
         (verdicts[0], verdicts[1]), FAILS

@@ -1,4 +1,4 @@
-"""The derivation's terms, differentiated by sympy, against `taylor_loss`, differentiated by torch: equal to rounding."""
+"""The derivation's terms, differentiated by sympy, against `taylor_loss`, differentiated by torch."""
 
 from __future__ import annotations
 

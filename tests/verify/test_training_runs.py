@@ -1,5 +1,7 @@
 """Pairs of training runs, and the statistics of the gap between their losses."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -39,7 +41,7 @@ def test_threads_are_as_they_were(relu):
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("mask", [MIXUP, BERNOULLI])
+@pytest.mark.parametrize("mask", [MIXUP, BERNOULLI], ids=repr)
 def test_gradient_descent_never_raises_the_loss_it_trains_with(mask):
     """Logistic regression: h'' <= 1/4, inputs below 3 in norm; a step of 0.1 is below 2 / (largest curvature)."""
     run = train_pair("logistic", mask, RATIO, 0, **{**TINY, "step": 0.1, "iterations": 40, "records": 20})
@@ -47,7 +49,7 @@ def test_gradient_descent_never_raises_the_loss_it_trains_with(mask):
     assert run.by_exact.train_exact[-1] < 0.95 * run.by_exact.train_exact[0]
 
 
-def test_each_measure_is_the_library_s(monkeypatch):
+def test_each_measure_is_the_library_s():
     """The losses at the initialisation, computed anew by the library's adaptive oracle and its reported expansion."""
     run = train_pair("mlp-tanh", BERNOULLI, RATIO, 5, **{**TINY, "iterations": 1, "records": 1})
     train, test, init = (int(s) for s in np.random.SeedSequence(5).generate_state(3))
@@ -66,7 +68,7 @@ def test_each_measure_is_the_library_s(monkeypatch):
             assert found["train_standard"][0] == pytest.approx(theory.standard, rel=1e-12)
 
 
-@pytest.mark.parametrize("mask", [MIXUP, BERNOULLI])
+@pytest.mark.parametrize("mask", [MIXUP, BERNOULLI], ids=repr)
 def test_on_centred_data_the_approximation_is_the_printed_one(mask):
     x, y = two_moons(16)
     model, aug, loss = network("mlp-tanh", (2,), 1), mt.Augmentation(RATIO, mask), mt.losses.Logistic()
@@ -79,7 +81,7 @@ def test_on_centred_data_the_approximation_is_the_printed_one(mask):
 def test_recorded_times_begin_at_zero_end_at_the_last_and_grow():
     times = training_runs._record_times(250, 40)
     assert (times[0], times[-1]) == (0, 250)
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times))
 
 
 @pytest.mark.parametrize("choice", [{"iterations": 0}, {"records": 0}])

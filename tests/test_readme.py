@@ -64,3 +64,15 @@ def test_ci_refuses_a_readme_without_exactly_two_commands(readme_with, block):
     assert printed.returncode == 1
     assert printed.stdout == ""
     assert "needed are two" in printed.stderr
+
+
+def test_the_python_of_the_readme_runs(capsys):
+    block = re.search(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert block is not None
+    names: dict[str, object] = {}
+    exec(block[1], names)
+    assert names["exact"].method == "enumerate"
+    shown = capsys.readouterr().out
+    assert "default form" in shown and "printed form" in shown

@@ -31,9 +31,10 @@ def problem(size: int, samples: int, *, linear: bool, centred: bool) -> TinyProb
 
 def exact_cases(law: TinyLaw, *, centred: bool) -> Iterator[tuple[TinyProblem, BetaInt]]:
     """Both exact kinds of problem at every parameter pair of `RATIOS`; fewer for laws in ball arithmetic."""
+    samples = 3 if law.polynomial and law.size < 6 else 2
     for ratio in RATIOS if law.polynomial else RATIOS[1:2]:
         for linear in (True, False):
-            yield problem(law.size, 3 if law.polynomial else 2, linear=linear, centred=centred), ratio
+            yield problem(law.size, samples, linear=linear, centred=centred), ratio
 
 
 def tiny_laws(name: str) -> list[TinyLaw]:

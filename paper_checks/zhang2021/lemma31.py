@@ -33,7 +33,7 @@ def lemma31(trial: Trial) -> Finding:
         msda_loss(p, tiny, ratio) - zhang_terms(p, ratio, halved=trial.faulty).total
         for p, ratio in exact_cases(tiny, centred=False)
     ]
-    library = library_residuals("mixup", trial, as_printed=False)
+    library = library_residuals("mixup", trial.seed, as_printed=False)
     figures = {
         **derivation_figures(derivation),
         "rational cases": len(gaps),

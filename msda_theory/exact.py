@@ -41,7 +41,8 @@ CHUNK_INPUTS = 2**16
 class ExactLoss:
     """An MSDA loss with its error.
 
-    `error` bounds quadrature and rounding for method "enumerate"; it is one standard error for "monte-carlo".
+    `error` is that of quadrature (estimated, see `quadrature.refine`; zero where the average over the ratio is a
+    finite sum) and of rounding for method "enumerate"; it is one standard error for "monte-carlo".
     `evaluations` counts the forward passes of single inputs.
     """
 

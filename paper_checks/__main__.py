@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -94,7 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     for name in FILES:
         parser.add_argument(f"--{name}", type=Path, metavar="F", help=f"write the ledger as {name}")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes side by side (default 1)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes side by side (default: one a core)",
+    )
     parser.add_argument("--record", action="store_true", help="write the verdicts found to verdicts.toml")
     return parser
 

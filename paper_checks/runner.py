@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+import torch
+
 from paper_checks.findings import Finding, Trial
 from paper_checks.registry import Claim, claims
 
@@ -40,11 +42,13 @@ def run_claim(name: str, seed: int) -> Outcome:
 
 
 def run_claims(selected: Sequence[Claim], seed: int, jobs: int) -> Iterator[Outcome]:
-    """Outcomes as they finish, `jobs` processes side by side."""
+    """Outcomes as they finish, `jobs` processes side by side, one torch thread each: more would wait for each other."""
     if jobs == 1:
         yield from (run_claim(c.id, seed) for c in selected)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         futures = [pool.submit(run_claim, c.id, seed) for c in selected]
         try:
             for future in as_completed(futures):

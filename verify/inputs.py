@@ -13,16 +13,10 @@ import torch
 from torch import Tensor
 
 from msda_theory import Augmentation, Beta, masks
-from msda_theory.losses import Logistic, Loss, Poisson, SoftmaxCrossEntropy, Squared
-from verify.problems import digits, two_moons
+from msda_theory.losses import Loss
+from verify.problems import LOSSES, digits, two_moons
 
 BUILT_IN_DATA = {"two-moons": (two_moons, 200, None), "digits": (digits, 50, 1797)}
-LOSSES: dict[str, type[Loss]] = {
-    "logistic": Logistic,
-    "softmax": SoftmaxCrossEntropy,
-    "squared": Squared,
-    "poisson": Poisson,
-}
 #: options of each mask law, with their defaults
 MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "mixup": {},
@@ -34,7 +28,6 @@ MASK_OPTIONS: dict[str, dict[str, Any]] = {
 }
 WITH_GEOMETRY = {"cutmix": masks.CutMix, "hmix": masks.HMix, "gmix": masks.GMix, "stochastic": masks.Stochastic}
 METHOD_OPTIONS: dict[str, dict[str, Any]] = {"enumerate": {"rtol": 1e-6}, "monte-carlo": {"draws": 100_000}}
-MOST_CLASSES = 1000
 
 
 def data(settings: Namespace) -> tuple[Tensor, Tensor]:
@@ -59,15 +52,16 @@ def _arrays(name: str) -> tuple[Tensor, Tensor]:
     if not Path(name).is_file():
         raise ValueError(f"--data={name}: no such file; {need}")
     try:
-        with np.load(name, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array, not an archive")
+        archive = np.load(name, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array, not an archive")
+        with archive:
             missing = [key for key in ("x", "y") if key not in archive]
             if missing:
                 found = ", ".join(archive.files) or "nothing"
                 raise ValueError(f"it has no array {' and no array '.join(missing)}, it holds {found}")
             x, y = archive["x"], archive["y"]
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"--data={name} cannot be read: {error}; {need}") from error
     return _inputs(x, name), _labels(y, len(x), name)
 
@@ -111,20 +105,6 @@ def chosen(settings: Namespace, table: dict[str, dict[str, Any]], key: str) -> d
             raise ValueError(f"--{option}={getattr(settings, option)} with --{key}={choice}: it belongs to {owners}")
     given = {option: getattr(settings, option) for option in table[choice]}
     return {o: table[choice][o] if value is None else value for o, value in given.items()}
-
-
-def loss_for_labels(name: str, y: Tensor) -> tuple[Loss, int]:
-    """The loss, and the number of outputs that a network needs for these labels."""
-    classes = y.ndim == 1 and not y.is_floating_point()
-    if name == "auto":
-        name = "softmax" if classes or y.shape[1:].numel() > 1 else "logistic"
-    if y.ndim == 2:
-        return LOSSES[name](), y.shape[1]
-    if name != "softmax":
-        return LOSSES[name](), 1
-    if not float(y.max()) < MOST_CLASSES:
-        raise ValueError(f"y reaches {float(y.max()):g}: the built-in models take class indices below {MOST_CLASSES}")
-    return SoftmaxCrossEntropy(), max(2, int(y.max()) + 1)
 
 
 def loss_for_outputs(name: str, outputs: Tensor) -> Loss:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from msda_theory._model import outputs
 from msda_theory._validation import require_eval_mode
 from msda_theory.losses import Loss
-from verify.inputs import loss_for_labels, loss_for_outputs
-from verify.problems import MODELS, fit, network, standard_objective
+from verify.inputs import loss_for_outputs
+from verify.problems import MODELS, fit, loss_for, network, standard_objective
 
 T = TypeVar("T")
 Network = Callable[[Tensor], Tensor]
@@ -55,7 +55,7 @@ def problem(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
 
 
 def _trained(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
-    loss, width = loss_for_labels(settings.loss, y)
+    loss, width = loss_for(y, settings.loss)
     loss.prepare(y, x.new_zeros(len(x), width))
     model = network(settings.model, tuple(x.shape[1:]), width, seed=settings.seed)
     decay = WEIGHT_DECAY if settings.weight_decay is None else settings.weight_decay
@@ -77,9 +77,14 @@ def _users(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
     first = next((p for p in parameters if p.is_floating_point()), None)
     x = x if first is None else x.to(first)
     with torch.no_grad():
-        f = _called(lambda: model(x.clone()), f"{argument}: the network, on x of shape {tuple(x.shape)},")
-        f = outputs(lambda _: f, x)
+        _tried(model, x[:1], argument)  # the derivatives are taken a sample at a time
+        f = _tried(model, x, argument)
     return Problem(model, loss_for_outputs(settings.loss, f), x, y, f"{settings.model}, used as it is")
+
+
+def _tried(model: Network, x: Tensor, argument: str) -> Tensor:
+    f = _called(lambda: model(x.clone()), f"{argument}: the network, on x of shape {tuple(x.shape)},")
+    return outputs(lambda _: f, x)
 
 
 def _build(name: str, argument: str, seed: int) -> Network:

@@ -7,8 +7,8 @@ differentiable along the segments between samples,
     rho(eps) = Phi(eps) - (L_m + eps R1 + eps^2 (R2 + R3)) = K eps^3 + O(eps^4),
 
 so that the slope of log|rho| against log eps is 3.  A wrong R2 or R3 leaves slope 2, a wrong R1 slope 1, a wrong L_m
-slope 0.  Slope 4 is no failure: K may vanish, as it does for an odd network on data symmetric about zero.  For a ReLU
-network the slope tells how often a segment crosses a kink, and no order is claimed.
+slope 0.  A slope above 3 is no failure: K may be zero, or small, by accident.  For a ReLU network the slope tells how
+many segments cross a kink, and no order is claimed.
 
 The window.  eps = 2^-16, 2^-15, ..., 1/2 and 1.  The noise floor at eps is
 

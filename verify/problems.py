@@ -8,10 +8,17 @@ import torch
 from sklearn.datasets import load_digits, make_moons
 from torch import Tensor, nn
 
-from msda_theory.losses import Logistic, Loss, SoftmaxCrossEntropy
+from msda_theory.losses import Logistic, Loss, Poisson, SoftmaxCrossEntropy, Squared
 
+LOSSES: dict[str, type[Loss]] = {
+    "logistic": Logistic,
+    "softmax": SoftmaxCrossEntropy,
+    "squared": Squared,
+    "poisson": Poisson,
+}
 MODELS = ("logistic", "mlp-tanh", "mlp-relu")
 HIDDEN = 32
+MOST_CLASSES = 1000
 
 
 def two_moons(samples: int = 200, *, noise: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -42,11 +49,19 @@ def network(name: str, shape: tuple[int, ...], outputs: int, *, seed: int = 0) -
     return nn.Sequential(nn.Flatten(), *layers).double().eval()
 
 
-def loss_for(y: Tensor) -> tuple[Loss, int]:
-    """The loss that suits the labels, and the number of outputs it needs: classes 0..K-1, or numbers in [0, 1]."""
-    if y.is_floating_point() and y.ndim == 1:
-        return Logistic(), 1
-    return SoftmaxCrossEntropy(), int(y.max()) + 1 if y.ndim == 1 else y.shape[1]
+def loss_for(y: Tensor, name: str = "auto") -> tuple[Loss, int]:
+    """The loss of that name, and the number of outputs that it needs for these labels.
+
+    "auto" is softmax cross-entropy for class indices (m,) and for rows (m, K), logistic for numbers (m,) or (m, 1).
+    """
+    if name == "auto":
+        classes = y.ndim == 1 and not y.is_floating_point()
+        name = "softmax" if classes or y.shape[1:].numel() > 1 else "logistic"
+    if y.ndim == 2 or name != "softmax":
+        return LOSSES[name](), y.shape[1:].numel()
+    if not float(y.max()) < MOST_CLASSES:
+        raise ValueError(f"y reaches {float(y.max()):g}: needed are class indices below {MOST_CLASSES}")
+    return SoftmaxCrossEntropy(), max(2, int(y.max()) + 1)
 
 
 def fit(model: nn.Module, objective: Callable[[nn.Module], Tensor], *, steps: int = 50) -> nn.Module:

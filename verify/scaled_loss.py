@@ -23,10 +23,11 @@ from torch import Tensor
 from msda_theory._model import outputs
 from msda_theory.augmentation import Augmentation, MixTable
 from msda_theory.losses import Loss
-from msda_theory.quadrature import FIRST_ORDER, LAST_ORDER, ToleranceError
+from msda_theory.quadrature import LAST_ORDER, ToleranceError
 
+FIRST_ORDER = 8
 MOMENT_TOLERANCE = 1e-10
-LARGEST_EVALUATION = 2**29
+LARGEST_EVALUATION = 2**27
 CHUNK_ELEMENTS = 2**21
 
 
@@ -63,8 +64,8 @@ def shares(augmentation: Augmentation) -> Shares:
     while not error <= MOMENT_TOLERANCE:
         if order > LAST_ORDER:
             raise ToleranceError(
-                f"the order test: the moments of {augmentation.mask!r} still move by {error:.1e} with {order // 2} nodes "
-                f"between breaks, allowed are {MOMENT_TOLERANCE:g}"
+                f"the order test: the moments of {augmentation.mask!r} still move by {error:.1e} with "
+                f"{order // 2} nodes between breaks, allowed are {MOMENT_TOLERANCE:g}"
             )
         values, weights = _both_roles(augmentation.table(order))
         moments = _moments(values.flatten(1), weights)

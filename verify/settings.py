@@ -10,7 +10,8 @@ from pathlib import Path
 from msda_theory.augmentation import LABEL_RULES
 from msda_theory.exact import METHODS
 from msda_theory.masks import KERNELS, SAMPLERS
-from verify.inputs import LOSSES, MASK_OPTIONS
+from verify.inputs import MASK_OPTIONS
+from verify.problems import LOSSES, MODELS
 
 EXAMPLES = """examples:
   python -m verify --data two-moons --model mlp-tanh --msda mixup
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_problem(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", required=True, metavar="DATA", help="two-moons, digits or FILE.npz")
-    group.add_argument("--model", required=True, help="logistic, mlp-tanh, mlp-relu or path/to/file.py:function")
+    group.add_argument("--model", required=True, help=f"{', '.join(MODELS)} or path/to/file.py:function")
     group.add_argument("--loss", default="auto", choices=("auto", *LOSSES), help="default: from labels and outputs")
     group.add_argument("--samples", type=_whole(2), metavar="N", help="how many samples (200 moons, 50 digits, all)")
     group.add_argument("--weight-decay", type=_not_negative, metavar="W", help="of the built-in models; 0.03")

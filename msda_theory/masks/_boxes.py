@@ -38,7 +38,7 @@ def interval_cover(n: int, side: int, sampler: str) -> Tensor:
     elif sampler == "torus":
         cover = (pixel - pixel.unsqueeze(-1)) % n < side
     else:
-        count = n - side + (sampler == "inside")
+        count = interval_count(n, side, sampler)
         if count == 0:
             raise ValueError(
                 f"sampler='printed': a box of side {side} on an axis of {n} pixels has n - side = 0 positions, and eq. "
@@ -47,6 +47,11 @@ def interval_cover(n: int, side: int, sampler: str) -> Tensor:
         start = torch.arange(count).unsqueeze(-1)
         cover = (pixel >= start) & (pixel < start + side)
     return cover.double()
+
+
+def interval_count(n: int, side: int, sampler: str) -> int:
+    """How many rows `interval_cover` has."""
+    return n if sampler in ("clip", "torus") else n - side + (sampler == "inside")
 
 
 class _BoxLaw(MaskLaw):
@@ -100,7 +105,8 @@ class _BoxLaw(MaskLaw):
         return constant((1 - o) ** 2, self.size) + cross + box * o**2
 
     def _count(self, ratio: float) -> int:
-        return math.prod(len(cover) for cover in self._covers(ratio))
+        sides = zip(self.shape, self.sides(ratio), strict=True)
+        return math.prod(interval_count(n, side, self.sampler) for n, side in sides)
 
     def _atoms(self, ratio: float) -> Atoms:
         rows, columns = self._covers(ratio)

@@ -36,8 +36,8 @@ class GMix(MaskLaw):
     def _graded_breaks(self) -> tuple[float, ...]:
         """The jump at 1/2 of the released kernel, and for quadrature 4^-k from where the bump shrinks to a point.
 
-        exp(-c ||i-p||^2) with c ~ 1/(1-lambda) is smooth but not analytic at lambda = 1 (and 0, released).  Cells graded
-        down to 1-lambda ~ 1/(4 H W), below which the neighbours of p get nothing, need 16 nodes where one cell needs 256.
+        exp(-c ||i-p||^2) with c ~ 1/(1-lambda) is smooth but not analytic at lambda = 1 (released: and at 0).  Cells
+        graded down to 1-lambda ~ 1/(4 H W), where the neighbours of p get nothing, need 16 nodes, one cell needs 256.
         """
         depth = math.ceil(math.log(4 * self.size, 4))
         steps = [4.0**-k for k in range(1, depth)]

@@ -38,7 +38,7 @@ def test_a_claim_without_a_check_is_said_to_have_none() -> None:
 def test_views_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {name: tmp_path / f"ledger.{name}" for name in ("json", "junit", "markdown")}
     options = [word for name, path in files.items() for word in (f"--{name}", str(path))]
-    assert main(["--only", *FAST, *options]) == 0
+    assert main(["--only", *FAST, "--jobs", "1", *options]) == 0
     shown = capsys.readouterr().out
     ledger = json.loads(files["json"].read_text())
     assert (ledger["schema"], ledger["seed"]) == (1, 0)
@@ -60,7 +60,7 @@ def test_a_verdict_that_moved_fails_the_run(
     real = record.differences
     monkeypatch.setattr("paper_checks.record.differences", lambda findings: real(findings, moved))
     junit = tmp_path / "junit.xml"
-    assert main(["--only", "park2022:conjugacy", "--junit", str(junit)]) == 1
+    assert main(["--only", "park2022:conjugacy", "--jobs", "1", "--junit", str(junit)]) == 1
     assert "recorded verdict fails" in capsys.readouterr().err
     assert ElementTree.parse(junit).getroot().get("failures") == "1"
 
@@ -70,7 +70,7 @@ def test_record_writes_and_keeps_the_others(tmp_path: Path, monkeypatch: pytest.
     path.write_text('["park2022:eq8-G"]\nverdict = "holds"\nevidence = "symbolic"\n')
     real = record.write
     monkeypatch.setattr("paper_checks.record.write", lambda findings: real(findings, path))
-    main(["--only", *FAST, "--record"])
+    main(["--only", *FAST, "--jobs", "1", "--record"])
     assert list(record.read(path)) == ["park2022:conjugacy", "park2022:eq8-G", "park2022:appA-R3"]
     assert record.read(path)["park2022:appA-R3"] == {"verdict": "fails", "corrected": "holds", "evidence": "exact"}
 

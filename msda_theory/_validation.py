@@ -14,7 +14,8 @@ _BATCH_DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._Dropout
 
 def require_kind(name: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{name} is {_described(value)}: needed is a {kind.__name__}")
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{name} is {_described(value)}: needed is {article} {kind.__name__}")
 
 
 def require_finite_positive(name: str, value: float) -> None:

@@ -17,6 +17,8 @@ from msda_theory.exact import ExactLoss, exact_loss
 from msda_theory.expansions import TaylorLoss, taylor_loss
 from msda_theory.losses import Loss
 
+WIDTH = 100  # columns of the printed table
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -49,7 +51,7 @@ class Comparison:
         return {"title": self.title, "exact": asdict(self.exact), "theory": theory, **derived}
 
     def __rich__(self) -> Table:
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=self.title, title_justify="left", min_width=min(len(self.title), WIDTH))
         table.add_column("quantity")
         table.add_column("value", justify="right")
         table.add_column("note")
@@ -64,12 +66,12 @@ class Comparison:
         return table
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=100)
+        console = Console(file=io.StringIO(), width=WIDTH)
         console.print(self)
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
     def _repr_html_(self) -> str:
-        console = Console(file=io.StringIO(), record=True, width=100)
+        console = Console(file=io.StringIO(), record=True, width=WIDTH)
         console.print(self)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from msda_theory._model import outputs
-from msda_theory._validation import require_data
+from msda_theory._validation import require_data, require_kind
 from msda_theory.augmentation import Augmentation
 from msda_theory.exact import pair_loss
 from msda_theory.expansions import printed_moments, taylor_terms
@@ -23,6 +23,8 @@ class ExactObjective:
     """L(theta) over all pairs of (x, y) and all masks, with `order` quadrature nodes between breaks."""
 
     def __init__(self, loss: Loss, x: Tensor, y: Tensor, augmentation: Augmentation, *, order: int = 16) -> None:
+        require_kind("loss", loss, Loss)
+        require_kind("augmentation", augmentation, Augmentation)
         require_data(x, y, augmentation.mask.shape)
         self.loss, self.x, self.y = loss, x, y
         self.table = augmentation.table(order).to(x)
@@ -38,6 +40,8 @@ class TaylorObjective:
     def __init__(
         self, loss: Loss, x: Tensor, y: Tensor, augmentation: Augmentation, *, as_printed: bool = False
     ) -> None:
+        require_kind("loss", loss, Loss)
+        require_kind("augmentation", augmentation, Augmentation)
         require_data(x, y, augmentation.mask.shape)
         self.loss, self.x, self.y, self.centred = loss, x, y, as_printed
         self.moments = printed_moments(augmentation) if as_printed else augmentation.seen()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from msda_theory.symbolic import Derivation, conjugacy, tilted_form_bernoulli, tilted_form_mixup, two_role_form
 from paper_checks.exact_cases import evidence_kind, exact_cases, is_nonzero, is_zero, problem, readable, tiny_laws
@@ -106,21 +107,7 @@ def _describe(law: TinyLaw, x: object, y: object, w: object) -> str:
     return f"{law.name}, Beta(1,1), f = w.x, h = 5u/3 + u^2/2, w = {plain(w)}, x = {plain(x)}, y = {plain(y)}"
 
 
-@claim("park2022:eq13-14[cutmix]", fault="the two label weights swapped in the two-role form")
-def rewriting_cutmix(trial: Trial) -> Finding:
-    return _rewriting_fails("cutmix", trial)
-
-
-@claim("park2022:eq13-14[hmix]", fault="the two label weights swapped in the two-role form")
-def rewriting_hmix(trial: Trial) -> Finding:
-    return _rewriting_fails("hmix", trial)
-
-
-@claim("park2022:eq13-14[gmix]", fault="the two label weights swapped in the two-role form")
-def rewriting_gmix(trial: Trial) -> Finding:
-    return _rewriting_fails("gmix", trial)
-
-
-@claim("park2022:eq13-14[stochastic]", fault="the two label weights swapped in the two-role form")
-def rewriting_stochastic(trial: Trial) -> Finding:
-    return _rewriting_fails("stochastic", trial)
+for _name in ("cutmix", "hmix", "gmix", "stochastic"):
+    claim(f"park2022:eq13-14[{_name}]", fault="the two label weights swapped in the two-role form")(
+        partial(_rewriting_fails, _name)
+    )

@@ -7,7 +7,7 @@ an equation between numbers, and true or false.  Where f is smooth and not quadr
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from flint import fmpq
 
@@ -178,24 +178,10 @@ def _two_role_theorem(name: str, trial: Trial) -> Corrected:
     return Corrected(TWO_ROLE_TERMS, verdict_of(holds), Evidence("symbolic", figures))
 
 
-@claim("park2022:thm1[cutmix]", fault="role two's E[M_j M_k] taken as E[(1-M_j)(1-M_k)]")
-def theorem1_cutmix(trial: Trial) -> Finding:
-    return _theorem_fails("cutmix", trial)
-
-
-@claim("park2022:thm1[hmix]", fault="role two's E[M_j M_k] taken as E[(1-M_j)(1-M_k)]")
-def theorem1_hmix(trial: Trial) -> Finding:
-    return _theorem_fails("hmix", trial)
-
-
-@claim("park2022:thm1[gmix]", fault="role two's E[M_j M_k] taken as E[(1-M_j)(1-M_k)]")
-def theorem1_gmix(trial: Trial) -> Finding:
-    return _theorem_fails("gmix", trial)
-
-
-@claim("park2022:thm1[stochastic]", fault="role two's E[M_j M_k] taken as E[(1-M_j)(1-M_k)]")
-def theorem1_stochastic(trial: Trial) -> Finding:
-    return _theorem_fails("stochastic", trial)
+for _name in ("cutmix", "hmix", "gmix", "stochastic"):
+    claim(f"park2022:thm1[{_name}]", fault="role two's E[M_j M_k] taken as E[(1-M_j)(1-M_k)]")(
+        partial(_theorem_fails, _name)
+    )
 
 
 def _first_moments(tiny: TinyLaw, ratio: BetaInt, trial: Trial) -> list[Number]:

@@ -12,9 +12,11 @@ None is widened because a check fails.  A random check of many numbers shares it
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from scipy.stats import norm
+from torch import Tensor
 
 #: the chance that a correct program fails one random check; with 1000 such checks a suite fails once in 1000 runs of
 #: new seeds, and never for the seeds that stand in it and passed
@@ -30,7 +32,10 @@ def rounding(dtype: torch.dtype, scale: float, operations: int) -> float:
     return torch.finfo(dtype).eps * scale * operations
 
 
-def difference_quotient(fine: float, coarse: float, step: float, scale: float, order: int = 1) -> float:
+Value = TypeVar("Value", float, Tensor)
+
+
+def difference_quotient(fine: Value, coarse: Value, step: float, scale: float, order: int = 1) -> Value:
     """Error of a central difference of the given order at `step`, from its values at `step` and at 2 `step`.
 
     Truncation is c step^2 + O(step^4), so the two values differ by 3 c step^2, three times the error of the finer;

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betainc, betaln
 
 from msda_theory._validation import require_finite_positive, require_kind, require_ratio
-from msda_theory.quadrature import Array, beta_rule
+from msda_theory.quadrature import Array, beta_rule, refine
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,23 @@ class RatioLaw(ABC):
     @abstractmethod
     def sample(self, n: int, seed: int | np.random.Generator | None = None) -> Array:
         """`n` independent ratios."""
+
+    def expectation(
+        self, g: Callable[[Array], Array], *, breaks: Sequence[float] = (), rtol: float = 1e-10
+    ) -> tuple[Array, float]:
+        """E[g(lambda)] and an a-posteriori error, the nodes doubled until it is below `rtol` of E|g|.
+
+        `g` maps ratios (n,) to values (n, ...), smooth between the `breaks` (increasing, inside (0, 1)).
+
+        Raises ToleranceError where `rtol` is not reached, and says what was.
+        """
+
+        def at(order: int) -> tuple[Array, float]:
+            rule = self.rule(order, breaks)
+            values = np.asarray(g(rule.ratio), dtype=float)
+            return np.tensordot(rule.mass, values, 1), float(np.max(np.tensordot(rule.mass, np.abs(values), 1)))
+
+        return refine(at, rtol, "E[g(lambda)]")
 
     @property
     def mean(self) -> float:

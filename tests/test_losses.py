@@ -96,7 +96,7 @@ def logistic_truth(f: float) -> tuple[float, float, float]:
         return float(mpmath.log1p(1 / e)), float(1 / (1 + e)), float(e / (1 + e) ** 2)
 
 
-@pytest.mark.parametrize("f", [-FAR, -50.0, -40.0, -1e-3, 0.0, 1e-3, 39.9, 40.1, 50.0, FAR])
+@pytest.mark.parametrize("f", [-FAR, -50.0, -40.0, -1e-3, 0.0, 1e-3, 19.9, 20.1, 30.0, 39.9, 40.1, 50.0, FAR])
 def test_logistic_keeps_all_digits_far_out(f: float) -> None:
     """Relative to the value itself: h at -700 is 1e-304, h'' at 700 too."""
     found = [float(Logistic().scalar(torch.tensor(f, dtype=torch.float64), order)) for order in range(3)]

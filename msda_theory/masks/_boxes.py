@@ -31,27 +31,28 @@ def interval_cover(n: int, side: int, sampler: str) -> Tensor:
     - "clip": centre uniform over the n pixels, side // 2 to either side, clipped at the border (released code);
     - "torus": all n positions, wrapped around the border.
     """
-    pixel = torch.arange(n)
-    if sampler == "clip":
-        centre = pixel.unsqueeze(-1)
-        cover = (pixel >= centre - side // 2) & (pixel < centre + side // 2)
-    elif sampler == "torus":
-        cover = (pixel - pixel.unsqueeze(-1)) % n < side
-    else:
-        count = interval_count(n, side, sampler)
-        if count == 0:
-            raise ValueError(
-                f"sampler='printed': a box of side {side} on an axis of {n} pixels has n - side = 0 positions, and eq. "
-                f"(10) divides by zero; use sampler='inside', or a ratio > 0"
-            )
-        start = torch.arange(count).unsqueeze(-1)
-        cover = (pixel >= start) & (pixel < start + side)
-    return cover.double()
+    count = interval_count(n, side, sampler)
+    if count == 0:
+        raise ValueError(
+            f"sampler='printed': a box of side {side} on an axis of {n} pixels has n - side = 0 positions, and eq. "
+            f"(10) divides by zero; use sampler='inside', or a ratio > 0"
+        )
+    return _covered(n, torch.tensor(side), torch.arange(count), sampler)
 
 
 def interval_count(n: int, side: int, sampler: str) -> int:
     """How many rows `interval_cover` has."""
     return n if sampler in ("clip", "torus") else n - side + (sampler == "inside")
+
+
+def _covered(n: int, side: Tensor, position: Tensor, sampler: str) -> Tensor:
+    """0/1 rows (k, n): the pixels that an interval covers, for positions (k,) and sides (k,) or one side for all."""
+    pixel, side, position = torch.arange(n), side.unsqueeze(-1), position.unsqueeze(-1)
+    if sampler == "torus":
+        return ((pixel - position) % n < side).double()
+    if sampler == "clip":
+        return ((pixel >= position - side // 2) & (pixel < position + side // 2)).double()
+    return ((pixel >= position) & (pixel < position + side)).double()
 
 
 class _BoxLaw(MaskLaw):
@@ -69,10 +70,10 @@ class _BoxLaw(MaskLaw):
     def sides(self, ratio: float) -> tuple[int, int]:
         """[sqrt(1-lambda) sqrt(r) n] an axis, rounded down; below n at every ratio > 0, as in exact arithmetic.
 
-        A few eps are added to 1-lambda, and to the root, before rounding down, so that ratios 1 - (k/n)^2/r have side
-        k although neither they nor their root is a float.
+        4 eps are added to 1-lambda, twice what the rounding of it, of its product, root and side can take away, so that
+        ratios 1 - (k/n)^2/r have side k although neither they nor their root is a float.
         """
-        scale = math.sqrt((1 - ratio + 2 * _EPS) * self.r) * (1 + 8 * _EPS)
+        scale = math.sqrt((1 - ratio + 4 * _EPS) * self.r)
         largest = (n - 1 if ratio > 0 else n for n in self.shape)
         rows, columns = (min(math.floor(scale * n), top) for n, top in zip(self.shape, largest, strict=True))
         return rows, columns
@@ -115,11 +116,17 @@ class _BoxLaw(MaskLaw):
         return Atoms(self.outside(ratio) * (1 - boxes), probabilities)
 
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
-        masks = torch.empty(len(ratio), *self.shape, dtype=torch.float64)
-        for k, value in enumerate(ratio.tolist()):
-            rows, columns = (cover[rng.integers(len(cover))] for cover in self._covers(value))
-            masks[k] = self.outside(value) * (1 - torch.outer(rows, columns))
-        return masks
+        sides = torch.tensor([self.sides(value) for value in ratio.tolist()]).reshape(-1, 2)
+        outside = torch.tensor([self.outside(value) for value in ratio.tolist()], dtype=torch.float64)
+        rows, columns = (self._drawn(n, side, rng) for n, side in zip(self.shape, sides.unbind(1), strict=True))
+        return outside[:, None, None] * (1 - rows.unsqueeze(-1) * columns.unsqueeze(-2))
+
+    def _drawn(self, n: int, sides: Tensor, rng: np.random.Generator) -> Tensor:
+        """One interval a side, at a position drawn uniformly: rows (k, n)."""
+        counts = [interval_count(n, side, self.sampler) for side in sides.tolist()]
+        if 0 in counts:
+            interval_cover(n, n, self.sampler)  # says what is wrong
+        return _covered(n, sides, torch.from_numpy(rng.integers(counts, size=len(counts))), self.sampler)
 
 
 class CutMix(_BoxLaw):

@@ -14,6 +14,8 @@ from verify.tiny_problems import BetaInt, TinyProblem
 RATIOS = (BetaInt(1, 1), BetaInt(3, 1), BetaInt(1, 2))
 BOX_SAMPLERS = ("printed", "inside", "clip", "torus")
 HALF = fmpq(1, 2)
+#: radius that enclosures of zero may have: GMix next to lambda = 1 is enclosed on 256 pieces of 2^-17, a few units wide
+SMALL_BALL = 1e-5
 
 
 def problem(size: int, samples: int, *, linear: bool, centred: bool) -> TinyProblem:
@@ -55,7 +57,7 @@ def tiny_laws(name: str) -> list[TinyLaw]:
 def is_zero(value: Number) -> bool:
     """Zero in rationals; in ball arithmetic, a ball that contains zero and is small."""
     if isinstance(value, acb):
-        return bool(value.real.contains(0)) and float(value.real.rad()) < 1e-5
+        return bool(value.real.contains(0)) and float(value.real.rad()) < SMALL_BALL
     return bool(value == 0)
 
 

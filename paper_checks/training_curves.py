@@ -3,8 +3,8 @@
 The papers give no number.  Ours: two losses are close if they differ by at most a fifth of the exact one at every
 recorded iteration, in the median over seeds.
 
-At another --seed the verdict of the ReLU network could differ: about one run in twelve stays within a fifth, so the median
-of five does about once in 170 runs.
+At another --seed the verdict of the ReLU network could differ: about one run in twelve stays within a fifth, so the
+median of five does about once in 170 runs.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ about x_i needs, for any mask law.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,12 +91,16 @@ class Augmentation:
         """True where the average over the ratio is a finite sum, so that no quadrature is made."""
         return all(law.constant_between_breaks for _, law in self._parts())
 
+    def converged(self, evaluate: Callable[[int], tuple[Array, float]], rtol: float, what: str) -> tuple[Array, float]:
+        """An average over the ratio and its error: evaluated once where it is a finite sum, else refined."""
+        return (evaluate(1)[0], 0.0) if self.exact_in_ratio else refine(evaluate, rtol, what)
+
     def table(self, order: int) -> MixTable:
         """All masks with their weights, `order` quadrature nodes between the breaks of the mask law.
 
         Raises NotEnumerableError where the mask law has too many atoms.
         """
-        nodes = list(self._nodes(order))
+        nodes = list(self.nodes(order))
         self._require_affordable(sum(law.count(ratio) for law, ratio, _, _ in nodes), order)
         masks, first, second = [], [], []
         for law, ratio, w_first, w_second in nodes:
@@ -124,10 +128,7 @@ class Augmentation:
     def _seen(self) -> SeenMoments:
         require_dense(self.mask)
         moments = self._seen_nominal if self.label == "nominal" else self._seen_realised
-        if self.exact_in_ratio:
-            packed, error = moments(1), 0.0
-        else:
-            packed, error = refine(lambda order: (moments(order), 1.0), MOMENT_RTOL, f"the moments of {self.mask!r}")
+        packed, error = self.converged(lambda n: (moments(n), 1.0), MOMENT_RTOL, f"the moments of {self.mask!r}")
         values = torch.from_numpy(packed)
         return SeenMoments(values[0], values[1:], error)
 
@@ -141,7 +142,8 @@ class Augmentation:
     def _parts(self) -> Iterator[tuple[float, MaskLaw]]:
         return ((p, law) for p, law in self.mask.parts if p > 0)
 
-    def _nodes(self, order: int) -> Iterator[tuple[MaskLaw, float, float, float]]:
+    def nodes(self, order: int) -> Iterator[tuple[MaskLaw, float, float, float]]:
+        """(mask law, ratio, E[lambda; node], E[1-lambda; node]) of every node that has weight."""
         for probability, law in self._parts():
             rule = ratio_rule(self.ratio, law, order).scaled(probability)
             for node in zip(rule.ratio, rule.first, rule.second, strict=True):
@@ -162,7 +164,7 @@ class Augmentation:
 
     def _seen_nominal(self, order: int) -> Array:
         packed = torch.zeros(self.mask.size + 1, self.mask.size, dtype=torch.float64)
-        for law, ratio, w_first, w_second in self._nodes(order):
+        for law, ratio, w_first, w_second in self.nodes(order):
             mean = law.mean(ratio).flatten()
             packed[0] += w_first * (1 - mean) + w_second * mean
             packed[1:] += (w_first + w_second) * law.second_moment(ratio).to_dense()

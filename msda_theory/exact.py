@@ -29,7 +29,7 @@ from msda_theory._validation import (
 from msda_theory.augmentation import Augmentation, MixTable
 from msda_theory.losses import Loss
 from msda_theory.masks import NotEnumerableError
-from msda_theory.quadrature import Array, refine
+from msda_theory.quadrature import Array
 
 METHODS = ("enumerate", "monte-carlo")
 LARGEST_ENUMERATION = 2**31
@@ -128,10 +128,7 @@ def _enumerate(
         size = sums[1]
         return np.array(sums[0]), size
 
-    if augmentation.exact_in_ratio:
-        (value, _), error = at(1), 0.0
-    else:
-        value, error = refine(at, rtol, "the exact loss")
+    value, error = augmentation.converged(at, rtol, "the exact loss")
     rounding = 4 * torch.finfo(x.dtype).eps * size
     return ExactLoss(float(value), error + rounding, "enumerate", evaluations)
 

@@ -19,17 +19,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from msda_theory._model import outputs
 from msda_theory._validation import require_data, require_eval_mode, require_kind
-from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, ratio_rule, require_dense
+from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, require_dense
 from msda_theory.derivatives import contracted_hessian, jacobian
 from msda_theory.losses import Loss
-from msda_theory.quadrature import Array, refine
+from msda_theory.quadrature import Array
 
 
 class ZeroHessianNotice(UserWarning):
@@ -141,18 +141,16 @@ def printed_moments(augmentation: Augmentation) -> SeenMoments:
     if augmentation.label != "nominal":
         raise ValueError("label='realised' with as_printed=True: the paper weighs labels by lambda, label='nominal'")
     require_dense(augmentation.mask)
-    tilted, mask = augmentation.ratio.tilted(), augmentation.mask
+    tilted, mask = replace(augmentation, ratio=augmentation.ratio.tilted()), augmentation.mask
 
     def second(order: int) -> tuple[Array, float]:
         total = torch.zeros(mask.size, mask.size, dtype=torch.float64)
-        for probability, law in mask.parts:
-            rule = ratio_rule(tilted, law, order)
-            for ratio, mass in zip(rule.ratio, rule.mass, strict=True):
-                total += probability * mass * law.second_moment(float(ratio)).to_dense()
+        for law, ratio, w_first, w_second in tilted.nodes(order):
+            total += (w_first + w_second) * law.second_moment(ratio).to_dense()
         return total.numpy(), 1.0
 
-    values, error = refine(second, MOMENT_RTOL, f"the printed moments of {mask!r}")
-    first = torch.full((mask.size,), tilted.moment(0, 1), dtype=torch.float64)
+    values, error = tilted.converged(second, MOMENT_RTOL, f"the printed moments of {mask!r}")
+    first = torch.full((mask.size,), tilted.ratio.moment(0, 1), dtype=torch.float64)
     return SeenMoments(first, torch.from_numpy(values), error)
 
 

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from functools import partial
 
 from msda_theory.symbolic import Derivation, conjugacy, tilted_form_bernoulli, tilted_form_mixup, two_role_form
-from paper_checks.exact_cases import evidence_kind, exact_cases, is_nonzero, is_zero, problem, readable, tiny_laws
+from paper_checks.exact_cases import (
+    described,
+    evidence_kind,
+    exact_cases,
+    is_nonzero,
+    is_zero,
+    problem,
+    readable,
+    tiny_laws,
+)
 from paper_checks.findings import Corrected, Evidence, Finding, Trial, verdict_of
 from paper_checks.registry import claim
 from verify.tiny_laws import TinyLaw
@@ -71,10 +80,10 @@ def _rewriting_fails(name: str, trial: Trial) -> Finding:
     exact = [msda_loss(p, law, ratio) for law, p in cases]
     gaps = [a - tilted_loss(p, law, ratio.tilted_density) for a, (law, p) in zip(exact, cases, strict=True)]
     figures = {f"(4) - (14), {law.name}": readable(g) for law, g in zip(laws, gaps, strict=True)}
-    figures["counterexample"] = _describe(laws[0], cases[0][1].x, cases[0][1].y, cases[0][1].w)
+    figures["counterexample"] = described(*cases[0], ratio)
     reason = (
-        "as second of a pair a sample sees M, and 1-M(1-lambda) has not the law of M(lambda): a box is no "
-        "complement of a box"
+        "as second of a pair a sample sees M, and 1-M(1-lambda) has not the law of M(lambda): "
+        "a box is no complement of a box"
     )
     if name == "gmix":
         reason = (
@@ -98,13 +107,6 @@ def _two_roles(laws: list[TinyLaw], trial: Trial) -> Corrected:
         "gaps": ", ".join(sorted(set(map(readable, gaps)))),
     }
     return Corrected(TWO_ROLES, verdict_of(holds), Evidence("symbolic", figures))
-
-
-def _describe(law: TinyLaw, x: object, y: object, w: object) -> str:
-    def plain(value: object) -> str:
-        return "[" + ", ".join(map(plain, value)) + "]" if isinstance(value, list | tuple) else str(value)
-
-    return f"{law.name}, Beta(1,1), f = w.x, h = 5u/3 + u^2/2, w = {plain(w)}, x = {plain(x)}, y = {plain(y)}"
 
 
 for _name in ("cutmix", "hmix", "gmix", "stochastic"):

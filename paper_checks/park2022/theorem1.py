@@ -14,7 +14,16 @@ from flint import fmpq
 from msda_theory import Augmentation, Beta
 from msda_theory import masks as law
 from msda_theory.symbolic import theorem1
-from paper_checks.exact_cases import evidence_kind, exact_cases, is_nonzero, is_zero, problem, readable, tiny_laws
+from paper_checks.exact_cases import (
+    described,
+    evidence_kind,
+    exact_cases,
+    is_nonzero,
+    is_zero,
+    problem,
+    readable,
+    tiny_laws,
+)
 from paper_checks.findings import DEPENDS, FAILS, HOLDS, Corrected, Evidence, Finding, Trial, verdict_of
 from paper_checks.orders import has_stated_order, order_on_digits
 from paper_checks.park2022.rewriting import derivation_figures
@@ -25,6 +34,7 @@ from verify.tiny_laws import Number, TinyLaw, bernoulli, cutmix, mixup
 from verify.tiny_problems import (
     BetaInt,
     TinyMoments,
+    TinyProblem,
     TinyTerms,
     average,
     expansion,
@@ -54,27 +64,22 @@ TWO_ROLE_TERMS = (
 )
 
 
-def printed_terms(p: object, tiny: TinyLaw, ratio: BetaInt, trial: Trial) -> TinyTerms:
+def printed_terms(p: TinyProblem, tiny: TinyLaw, ratio: BetaInt, trial: Trial) -> TinyTerms:
     """(7)-(8): E_D~[1-lambda] in R1, E_D~[a_jk] in R2 and R3, E[r] = 0.  Planted: E(1-lambda) for E(1-lambda)^2."""
     shared = average(tiny, ratio.tilted_density, lambda lam, mask: 1 - lam)
     second = tilted_moments(tiny, ratio.tilted_density).second
     second = trial.plant(second, [[shared] * tiny.size] * tiny.size)
-    return expansion(p, TinyMoments([shared] * tiny.size, second), centred=True)  # type: ignore[arg-type]
+    return expansion(p, TinyMoments([shared] * tiny.size, second), centred=True)
 
 
-def two_role_terms(p: object, tiny: TinyLaw, ratio: BetaInt, trial: Trial) -> TinyTerms:
+def two_role_terms(p: TinyProblem, tiny: TinyLaw, ratio: BetaInt, trial: Trial) -> TinyTerms:
     """The default form.  Planted: the second role's E[M_j M_k] taken as E[(1-M_j)(1-M_k)]."""
     moments = two_role_moments(tiny, ratio)
-    one_role = average_second(tiny, ratio) if trial.faulty else moments.second
-    return expansion(p, TinyMoments(moments.first, one_role))  # type: ignore[arg-type]
+    second = tilted_moments(tiny, ratio.density).second if trial.faulty else moments.second
+    return expansion(p, TinyMoments(moments.first, second))
 
 
-def average_second(tiny: TinyLaw, ratio: BetaInt) -> list[list[Number]]:
-    """E_D[a_jk]: role one's second moment without the label weight."""
-    return tilted_moments(tiny, ratio.density).second  # type: ignore[return-value]
-
-
-Terms = Callable[[object, TinyLaw, BetaInt, Trial], TinyTerms]
+Terms = Callable[[TinyProblem, TinyLaw, BetaInt, Trial], TinyTerms]
 
 
 @cache
@@ -147,15 +152,17 @@ def _theorem_fails(name: str, trial: Trial) -> Finding:
     honest = Trial(trial.seed)
     refuted = tiny_residuals(name, printed_terms, honest, centred=True)
     slope = _order(name, as_printed=True)
-    figures: dict[str, str | float] = {f"(4) - printed, {tiny.name}": readable(v) for tiny, v in refuted}
+    figures: dict[str, str | float] = {}
+    for tiny, value in refuted:  # the first problem of each law
+        figures.setdefault(f"(4) - printed, {tiny.name}", readable(value))
+    first = tiny_laws(name)[0]
+    figures["counterexample"] = described(first, *next(exact_cases(first, centred=True)))
     figures["order of the remainder"] = slope
     fails = all(any(is_nonzero(v) for t, v in refuted if t.name == tiny.name) for tiny in tiny_laws(name))
     reason = (
-        "R2 and R3 weigh products of derivatives by E_D~[a_jk], which is not the second moment that a sample "
-        "sees over both "
-        "roles; where the loss is quadratic the two sides differ, for boxes that meet E[M] = lambda 1 too, "
-        "and for a smooth "
-        "network the remainder is not o(N^2)"
+        "R2 and R3 weigh products of derivatives by E_D~[a_jk], which is not the second moment that a sample sees "
+        "over both roles; where the loss is quadratic the two sides differ, for boxes that meet E[M] = lambda 1 too, "
+        "and for a smooth network the remainder is not o(N^2)"
     )
     corrected = _two_role_theorem(name, trial)
     return Finding(verdict_of(not fails), reason, Evidence(evidence_kind(refuted[0][0]), figures), corrected)
@@ -205,9 +212,8 @@ def r1_universal(trial: Trial) -> Finding:
     figures = {"E_D~[1-lambda]": str(shared), **{f"n_j, {k}": ", ".join(map(str, n)) for k, n in moments.items()}}
     figures |= {f"R1 on one problem, {k}": str(v) for k, v in r1.items()}
     reason = (
-        "with E[M] = lambda 1, as sec. 2 assumes, R1 is the same for all masks; but CutMix, HMix and GMix as "
-        "the paper defines "
-        "them do not meet that assumption, and R1 then depends on where the mask lies"
+        "with E[M] = lambda 1, as sec. 2 assumes, R1 is the same for all masks; but CutMix, HMix and GMix as the "
+        "paper defines them do not meet that assumption, and R1 then depends on where the mask lies"
     )
     verdicts = {(True, True, True): HOLDS, (True, True, False): DEPENDS}
     return Finding(verdicts.get((same[0], same[1], same[2]), FAILS), reason, Evidence("exact", figures))

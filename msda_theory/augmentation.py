@@ -21,12 +21,15 @@ import torch
 from torch import Tensor
 
 from msda_theory._validation import require_choice, require_kind
-from msda_theory.masks import MaskLaw, NotEnumerableError
+from msda_theory.masks import MaskLaw, NotEnumerableError, SecondMoment
+from msda_theory.masks._moments import MixedMoment, OuterSum
 from msda_theory.quadrature import Array, refine
 from msda_theory.ratios import RatioLaw, RatioRule
 
 LABEL_RULES = ("nominal", "realised")
 MOMENT_RTOL = 1e-13
+#: of the quadratic forms that say when an average over the ratio has converged; they round at about 1e-13
+PROBE_RTOL, PROBES = 1e-11, 4
 LARGEST_DENSE = 4096
 LARGEST_TABLE = 2**27
 
@@ -132,12 +135,59 @@ class Augmentation:
         values = torch.from_numpy(packed)
         return SeenMoments(values[0], values[1:], error)
 
+    def second_moment(self) -> SecondMoment:
+        """The coefficients E_D[a_jk] averaged over the ratio, for any image size, applied without being formed.
+
+        The paper's E_D~[a_jk] is `Augmentation(ratio.tilted(), mask).second_moment()`  (Park et al., eqs. (8)-(9)).
+
+        Raises ToleranceError where the average over the ratio does not converge.
+        """
+        return self._averaged(lambda law, rule: [])
+
+    def seen_second_moment(self) -> SecondMoment:
+        """A_jk = E_D[a_jk + (1-lambda)(mu_j + mu_k - 1)], what a sample sees over both roles, as `seen()` has it, for
+        any image size, applied without being formed.
+
+        Raises ValueError for label="realised", for which the averages over mask and label do not separate, and
+        ToleranceError where the average over the ratio does not converge.
+        """
+        if self.label != "nominal":
+            raise ValueError(
+                f"label={self.label!r}: the structured second moment needs label='nominal'; seen().second has both, "
+                f"for up to d = {LARGEST_DENSE} pixels"
+            )
+        return self._averaged(_second_role)
+
     def draw(self, n: int, seed: int | np.random.Generator | None = None) -> MixDraw:
         """`n` independent (mask, label weight) draws, float64."""
         rng = np.random.default_rng(seed)
         ratio = torch.from_numpy(self.ratio.sample(n, rng))
         masks = self.mask.sample(ratio, rng)
         return MixDraw(masks, self._first_weight(masks, ratio))
+
+    def _averaged(self, extra: Callable[[MaskLaw, RatioRule], list[SecondMoment]]) -> SecondMoment:
+        """Averages of a_jk, and what `extra` adds, by rules that are refined until they agree on a few random v."""
+        probes = torch.from_numpy(np.random.default_rng(0).standard_normal((PROBES, self.mask.size)))
+        finest: list[SecondMoment] = []
+
+        def evaluate(order: int) -> tuple[Array, float]:
+            finest[:] = [self._average_at(order, extra)]
+            forms = (probes * (finest[0] @ probes.T).T).sum(-1).numpy()
+            return forms, float(np.abs(forms).max())
+
+        if self.exact_in_ratio:
+            return self._average_at(1, extra)
+        refine(evaluate, PROBE_RTOL, f"the second moment of {self.mask!r}")
+        return finest[0]
+
+    def _average_at(self, order: int, extra: Callable[[MaskLaw, RatioRule], list[SecondMoment]]) -> SecondMoment:
+        moments = []
+        for probability, law in self._parts():
+            rule = ratio_rule(self.ratio, law, order).scaled(probability)
+            kept = rule.mass > 0
+            rule = RatioRule(rule.ratio[kept], rule.first[kept], rule.second[kept])
+            moments += [law.averaged_second_moment(rule.ratio, rule.mass), *extra(law, rule)]
+        return moments[0] if len(moments) == 1 else MixedMoment.sum(moments)
 
     def _parts(self) -> Iterator[tuple[float, MaskLaw]]:
         return ((p, law) for p, law in self.mask.parts if p > 0)
@@ -178,6 +228,12 @@ class Augmentation:
         first = table.first @ given + table.second @ kept
         second = given.T @ (table.first.unsqueeze(-1) * given) + kept.T @ (table.second.unsqueeze(-1) * kept)
         return torch.cat([first.unsqueeze(0), second]).numpy()
+
+
+def _second_role(law: MaskLaw, rule: RatioRule) -> list[SecondMoment]:
+    """E_D[(1-lambda)(mu_j + mu_k - 1)]."""
+    means = [second * (law.mean(ratio).flatten() - 0.5) for ratio, second in zip(rule.ratio, rule.second, strict=True)]
+    return [OuterSum(torch.stack(means).sum(0))]
 
 
 def ratio_rule(ratio: RatioLaw, mask: MaskLaw, order: int) -> RatioRule:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from linear_operator.operators import LinearOperator, MatmulLinearOperator, to_linear_operator
 from torch import Tensor
 
 from msda_theory._validation import require_ratio, require_shape
+from msda_theory.masks._moments import MixedMoment, SecondMoment
 
 
 class NotEnumerableError(ValueError):
@@ -67,8 +67,11 @@ class MaskLaw(ABC):
         require_ratio("ratio", ratio)
         return self._mean(float(ratio)).reshape(self.shape)
 
-    def second_moment(self, ratio: float) -> LinearOperator:
-        """The d x d operator a_jk = E[(1-M_j)(1-M_k) | lambda], Park et al., eq. (9); `.to_dense()` makes it plain."""
+    def second_moment(self, ratio: float) -> SecondMoment:
+        """The d x d operator a_jk = E[(1-M_j)(1-M_k) | lambda], Park et al., eq. (9).
+
+        `.quadratic_form(v)` gives v^T a v for a batch (..., d) without the matrix, `.to_dense()` the matrix.
+        """
         require_ratio("ratio", ratio)
         return self._second_moment(float(ratio))
 
@@ -85,6 +88,15 @@ class MaskLaw(ABC):
         require_ratio("ratio", ratio)
         return self._count(float(ratio))
 
+    def averaged_second_moment(self, ratio: np.ndarray, mass: np.ndarray) -> SecondMoment:
+        """sum_k mass[k] a(ratio[k]): an average over the mixing ratio by the nodes (K,) and weights (K,) of a rule."""
+        require_ratio("ratio", float(np.min(ratio)))
+        require_ratio("ratio", float(np.max(ratio)))
+        return self._averaged(ratio, mass)
+
+    def _averaged(self, ratio: np.ndarray, mass: np.ndarray) -> SecondMoment:
+        return MixedMoment(torch.from_numpy(mass), *(self._second_moment(float(value)) for value in ratio))
+
     @abstractmethod
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor: ...
 
@@ -92,7 +104,7 @@ class MaskLaw(ABC):
     def _mean(self, ratio: float) -> Tensor: ...
 
     @abstractmethod
-    def _second_moment(self, ratio: float) -> LinearOperator: ...
+    def _second_moment(self, ratio: float) -> SecondMoment: ...
 
     def _count(self, ratio: float) -> int:
         raise NotEnumerableError(f"{self!r} has no finite set of masks; use method='monte-carlo'")
@@ -102,15 +114,3 @@ class MaskLaw(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.shape})"
-
-
-def symmetric_outer(u: Tensor) -> LinearOperator:
-    """The rank-two operator u 1^T + 1 u^T, entries u_j + u_k."""
-    ones = torch.ones_like(u)
-    left, right = torch.stack([u, ones], -1), torch.stack([ones, u])
-    return MatmulLinearOperator(to_linear_operator(left), to_linear_operator(right))
-
-
-def constant(value: float, size: int) -> LinearOperator:
-    """The rank-one operator with every entry `value`."""
-    return symmetric_outer(torch.full((size,), value / 2, dtype=torch.float64))

@@ -1,58 +1,27 @@
 """Masks with a box: CutMix and HMix, for four ways of placing the box.
 
 A box is the product of an interval of rows and one of columns, placed independently, so its 0/1 indicator B has
-E[B] = outer products and E[B_j B_k] = Kronecker products of one axis' mean and second moment.  Every moment
-follows from one matrix an axis: `interval_cover`, whose rows are the equally likely intervals.
+E[B] = outer products and E[B_j B_k] = Kronecker products of one axis' mean and second moment.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from linear_operator.operators import KroneckerProductLinearOperator, LinearOperator, to_linear_operator
 from torch import Tensor
 
 from msda_theory._validation import require_choice, require_ratio, require_shape
-from msda_theory.masks._base import Atoms, MaskLaw, constant, symmetric_outer
+from msda_theory.masks._averaged import AveragedBoxes
+from msda_theory.masks._base import Atoms, MaskLaw
+from msda_theory.masks._intervals import SAMPLERS, covered, interval_count, interval_cover
+from msda_theory.masks._moments import MixedMoment, OuterSum, SecondMoment
+from msda_theory.masks._separable import BoxMoment
 
-SAMPLERS = ("printed", "inside", "clip", "torus")
 _EPS = float(np.finfo(float).eps)
-
-
-def interval_cover(n: int, side: int, sampler: str) -> Tensor:
-    """The equally likely intervals of a `side` on an axis of `n` pixels, as rows of 0 and 1.
-
-    - "printed": starts 0..n-side-1, the n-side positions that the denominator of Park et al., eq. (10) counts;
-      the last pixel is never covered, and side = n has no position;
-    - "inside": all n-side+1 positions inside the image;
-    - "clip": centre uniform over the n pixels, side // 2 to either side, clipped at the border (released code);
-    - "torus": all n positions, wrapped around the border.
-    """
-    count = interval_count(n, side, sampler)
-    if count == 0:
-        raise ValueError(
-            f"sampler='printed': a box of side {side} on an axis of {n} pixels has n - side = 0 positions, and eq. "
-            f"(10) divides by zero; use sampler='inside', or a ratio > 0"
-        )
-    return _covered(n, torch.tensor(side), torch.arange(count), sampler)
-
-
-def interval_count(n: int, side: int, sampler: str) -> int:
-    """How many rows `interval_cover` has."""
-    return n if sampler in ("clip", "torus") else n - side + (sampler == "inside")
-
-
-def _covered(n: int, side: Tensor, position: Tensor, sampler: str) -> Tensor:
-    """0/1 rows (k, n): the pixels that an interval covers, for positions (k,) and sides (k,) or one side for all."""
-    pixel, side, position = torch.arange(n), side.unsqueeze(-1), position.unsqueeze(-1)
-    if sampler == "torus":
-        return ((pixel - position) % n < side).double()
-    if sampler == "clip":
-        return ((pixel >= position - side // 2) & (pixel < position + side // 2)).double()
-    return ((pixel >= position) & (pixel < position + side)).double()
 
 
 class _BoxLaw(MaskLaw):
@@ -89,21 +58,26 @@ class _BoxLaw(MaskLaw):
         rows, columns = (cover.mean(0) for cover in self._covers(ratio))
         return torch.outer(rows, columns).reshape(-1)
 
-    def _box_second_moment(self, ratio: float) -> LinearOperator:
-        axes = [to_linear_operator(cover.T @ cover / len(cover)) for cover in self._covers(ratio)]
-        return KroneckerProductLinearOperator(*axes)
-
     def _mean(self, ratio: float) -> Tensor:
         return self.outside(ratio) * (1 - self._box_mean(ratio))
 
-    def _second_moment(self, ratio: float) -> LinearOperator:
+    def _second_moment(self, ratio: float) -> BoxMoment:
         """1-M = (1-o) + o B, so a_jk = (1-o)^2 + (1-o) o (E[B_j] + E[B_k]) + o^2 E[B_j B_k]."""
         o = self.outside(ratio)
-        box = self._box_second_moment(ratio)
-        if o == 1:
-            return box
-        cross = symmetric_outer((1 - o) * o * self._box_mean(ratio))
-        return constant((1 - o) ** 2, self.size) + cross + box * o**2
+        return BoxMoment.of(self.shape, self.sides(ratio), self.sampler, 1 - o, o)
+
+    def _averaged(self, ratio: np.ndarray, mass: np.ndarray) -> SecondMoment:
+        """Boxes of the same sides are summed beforehand; the rest is linear in the mean of the mask."""
+        weights: dict[tuple[int, int], float] = defaultdict(float)
+        linear = torch.zeros(self.size, dtype=torch.float64)
+        for value, share in zip(ratio.tolist(), mass.tolist(), strict=True):
+            o = self.outside(value)
+            weights[self.sides(value)] += share * o**2
+            if o != 1:
+                linear += share * (1 - o) * ((1 - o) / 2 + o * self._box_mean(value))
+        values, (height, width) = torch.tensor(list(weights.values()), dtype=torch.float64), self.shape
+        boxes = AveragedBoxes(values, torch.tensor(list(weights)), shape=(height, width), sampler=self.sampler)
+        return MixedMoment.sum([boxes, OuterSum(linear)]) if linear.any() else boxes
 
     def _count(self, ratio: float) -> int:
         sides = zip(self.shape, self.sides(ratio), strict=True)
@@ -126,7 +100,7 @@ class _BoxLaw(MaskLaw):
         counts = [interval_count(n, side, self.sampler) for side in sides.tolist()]
         if 0 in counts:
             interval_cover(n, n, self.sampler)  # says what is wrong
-        return _covered(n, sides, torch.from_numpy(rng.integers(counts, size=len(counts))), self.sampler)
+        return covered(n, sides, torch.from_numpy(rng.integers(counts, size=len(counts))), self.sampler)
 
 
 class CutMix(_BoxLaw):

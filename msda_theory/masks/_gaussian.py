@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from linear_operator.operators import KroneckerProductLinearOperator, LinearOperator, to_linear_operator
 from torch import Tensor
 
 from msda_theory._validation import require_choice, require_shape
-from msda_theory.masks._base import Atoms, MaskLaw, constant, symmetric_outer
+from msda_theory.masks._base import Atoms, MaskLaw
+from msda_theory.masks._separable import SeparableMoment
 
 KERNELS = ("printed", "released")
 
@@ -24,7 +24,7 @@ class GMix(MaskLaw):
       above, so that M(lambda) and 1-M(1-lambda) have the same law, as the authors' released code does.  (That code
       takes H for both sides; for H = W the two agree.)
 
-    The kernel factorises over the axes, so E[g_j g_k] is a Kronecker product.
+    The kernel factorises over the axes, so E[g_j g_k] is a Kronecker product, of low numerical rank.
     """
 
     def __init__(self, shape: Sequence[int], *, kernel: str) -> None:
@@ -63,12 +63,11 @@ class GMix(MaskLaw):
         bump = self._bump_mean(ratio)
         return bump if self._bump_is_first(ratio) else 1 - bump
 
-    def _second_moment(self, ratio: float) -> LinearOperator:
-        axes = [to_linear_operator(axis.T @ axis / len(axis)) for axis in self._axes(ratio)]
-        bump = KroneckerProductLinearOperator(*axes)
-        if not self._bump_is_first(ratio):
-            return bump
-        return constant(1.0, self.size) + symmetric_outer(-self._bump_mean(ratio)) + bump
+    def _second_moment(self, ratio: float) -> SeparableMoment:
+        """1-M is the bump, or 1 less the bump."""
+        rows, columns = self._axes(ratio)
+        first = self._bump_is_first(ratio)
+        return SeparableMoment(rows, columns, offset=1.0 if first else 0.0, scale=-1.0 if first else 1.0)
 
     def _masks(self, ratio: float) -> Tensor:
         bumps = torch.einsum("ah,bw->abhw", *self._axes(ratio)).reshape(-1, *self.shape)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from linear_operator.operators import LinearOperator
 from torch import Tensor
 
 from msda_theory._validation import require_ratio
 from msda_theory.masks._base import Atoms, MaskLaw
 from msda_theory.masks._boxes import CutMix
+from msda_theory.masks._moments import MixedMoment
 from msda_theory.masks._uniform import Mixup
 
 
@@ -37,9 +37,9 @@ class Stochastic(MaskLaw):
         first, *rest = (law._mean(ratio) * p for p, law in self.parts)
         return sum(rest, start=first)
 
-    def _second_moment(self, ratio: float) -> LinearOperator:
-        first, *rest = (law._second_moment(ratio) * p for p, law in self.parts)
-        return sum(rest, start=first)
+    def _second_moment(self, ratio: float) -> MixedMoment:
+        weights = torch.tensor([p for p, _ in self.parts], dtype=torch.float64)
+        return MixedMoment(weights, *(law._second_moment(ratio) for _, law in self.parts))
 
     def _count(self, ratio: float) -> int:
         return sum(law._count(ratio) for _, law in self.parts)

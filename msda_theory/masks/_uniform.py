@@ -6,10 +6,10 @@ from itertools import product
 
 import numpy as np
 import torch
-from linear_operator.operators import DiagLinearOperator, LinearOperator
 from torch import Tensor
 
-from msda_theory.masks._base import Atoms, MaskLaw, NotEnumerableError, constant
+from msda_theory.masks._base import Atoms, MaskLaw, NotEnumerableError
+from msda_theory.masks._moments import SecondMoment, UniformMoment
 
 LARGEST_BERNOULLI = 16
 
@@ -23,8 +23,8 @@ class Mixup(MaskLaw):
     def _mean(self, ratio: float) -> Tensor:
         return torch.full((self.size,), ratio, dtype=torch.float64)
 
-    def _second_moment(self, ratio: float) -> LinearOperator:
-        return constant((1 - ratio) ** 2, self.size)
+    def _second_moment(self, ratio: float) -> SecondMoment:
+        return _uniform((1 - ratio) ** 2, 0.0, self.size)
 
     def _count(self, ratio: float) -> int:
         return 1
@@ -46,9 +46,8 @@ class Bernoulli(MaskLaw):
     def _mean(self, ratio: float) -> Tensor:
         return torch.full((self.size,), ratio, dtype=torch.float64)
 
-    def _second_moment(self, ratio: float) -> LinearOperator:
-        variance = torch.full((self.size,), ratio * (1 - ratio), dtype=torch.float64)
-        return constant((1 - ratio) ** 2, self.size) + DiagLinearOperator(variance)
+    def _second_moment(self, ratio: float) -> SecondMoment:
+        return _uniform((1 - ratio) ** 2, ratio * (1 - ratio), self.size)
 
     def _count(self, ratio: float) -> int:
         return 2**self.size
@@ -63,3 +62,7 @@ class Bernoulli(MaskLaw):
         ones = masks.sum(-1)
         probabilities = ratio**ones * (1 - ratio) ** (self.size - ones)
         return Atoms(masks.reshape(-1, *self.shape), probabilities)
+
+
+def _uniform(value: float, variance: float, size: int) -> UniformMoment:
+    return UniformMoment(*torch.tensor([value, variance], dtype=torch.float64), size=size)

@@ -1,0 +1,1 @@
+"""Speed as a ratio against the naive way, measured in one run."""

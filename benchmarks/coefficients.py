@@ -1,0 +1,237 @@
+"""python benchmarks/coefficients.py: what v^T a v costs, in passes over the batch.
+
+A pass reads every number of the batch once and writes as many: `torch.mul(v, v, out=...)`.  All times are minima over
+several rounds in which every contender takes its turn, on one thread.  The naive ways stand beside ours: the 0/1 matrix
+of the boxes, ||P V Q^T||^2, and, for the average over the ratio, one integral image and every side after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+if __name__ == "__main__":
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # numpy and torch read them when they are first imported
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from msda_theory import Augmentation, Beta
+from msda_theory.masks import CutMix, GMix, HMix, MaskLaw, SecondMoment, interval_cover
+from verify.files import require_writable, write_atomically
+
+IMAGES, SIDE = 64, 224
+ROUNDS = 15
+RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
+TARGETS = {"CutMix": 5.0, "GMix": 2.0, "HMix": 8.0, "CutMix, averaged": 120.0}
+#: the ratio at which the targets are held against the measurement; the table has the others
+HELD_AT = 0.5
+WHY = (
+    "The errors are those of rounding, against the other way (of ours: against itself in float64).  Small boxes (a",
+    "ratio near 1) have more positions, so that all ways cost more.  GMix multiplies by a factor of rank 5 in float32",
+    "and 8 in float64, where the eigenvalues end in rounding.  The average over the ratio spends its time in",
+    "transforms, which cost two to three times as many passes in float32: a pass is shorter there, a transform hardly.",
+)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to a batch of quadratic forms, and what it is compared with."""
+
+    law: str
+    ratio: float | None
+    way: str
+    run: Callable[[Tensor], Tensor]
+    reference: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    law: str
+    ratio: float | None
+    way: str
+    dtype: str
+    passes: float
+    error: float
+
+
+def contenders() -> Iterator[Contender]:
+    shape = (SIDE, SIDE)
+    for ratio in RATIOS:
+        for name, law in laws(shape):
+            moment = law.second_moment(ratio)
+            yield Contender(name, ratio, "ours", moment.quadratic_form, in_double(moment))
+            if isinstance(law, CutMix):
+                yield Contender(name, ratio, "0/1 matrix", box_matrix(law, ratio), in_double(moment))
+    for sampler in ("inside", "clip", "torus"):
+        law = CutMix(shape, sampler=sampler)
+        moment = Augmentation(Beta(1.0, 1.0), law).second_moment()
+        name = "CutMix, averaged" + ("" if sampler == "inside" else f", {sampler}")
+        yield Contender(name, None, "ours", moment.quadratic_form, in_double(moment))
+        if sampler == "inside":
+            yield Contender(name, None, "one integral image", integral_image(law), in_double(moment))
+
+
+def laws(shape: tuple[int, int]) -> list[tuple[str, MaskLaw]]:
+    return [
+        ("CutMix", CutMix(shape, sampler="inside")),
+        ("HMix", HMix(shape, r=0.5, sampler="inside")),
+        ("GMix", GMix(shape, kernel="printed")),
+    ]
+
+
+def in_double(moment: SecondMoment) -> Callable[[Tensor], Tensor]:
+    return lambda v: moment.quadratic_form(v.double())
+
+
+def box_matrix(law: CutMix, ratio: float) -> Callable[[Tensor], Tensor]:
+    """||P V Q^T||^2 / (positions), P and Q the intervals of the two axes."""
+    covers = [interval_cover(n, side, law.sampler) for n, side in zip(law.shape, law.sides(ratio), strict=True)]
+
+    def run(v: Tensor) -> Tensor:
+        rows, columns = (cover.to(v) for cover in covers)
+        sums = rows @ v.view(-1, *law.shape) @ columns.T
+        return sums.square().sum((-1, -2)) / (len(rows) * len(columns))
+
+    return run
+
+
+def integral_image(law: CutMix) -> Callable[[Tensor], Tensor]:
+    """One integral image, four of its values a box, every side one after the other."""
+    rule = Beta(1.0, 1.0).cells(law.breaks)
+    sides = [law.sides(float(ratio))[0] for ratio in rule.ratio]
+
+    def run(v: Tensor) -> Tensor:
+        image = torch.nn.functional.pad(v.view(-1, *law.shape), (1, 0, 1, 0)).cumsum(-1).cumsum(-2)
+        form = v.new_zeros(len(v))
+        for side, mass in zip(sides, rule.mass.tolist(), strict=True):
+            count = SIDE - side + 1
+            box = image[:, side:, side:] - image[:, :count, side:] - image[:, side:, :count]
+            form += mass / count**2 * (box + image[:, :count, :count]).square().sum((-1, -2))
+        return form
+
+    return run
+
+
+def measure(chosen: list[Contender], dtype: torch.dtype, rounds: int) -> list[Row]:
+    """Least time of each over the rounds, in units of the least time of a pass."""
+    v = torch.randn(IMAGES, SIDE * SIDE, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    buffer, best, least = torch.empty_like(v), [float("inf")] * len(chosen), float("inf")
+    for _ in track(range(rounds), f"{dtype}", console=Console(stderr=True), disable=not sys.stderr.isatty()):
+        for k, contender in enumerate(chosen):
+            least = min(least, seconds(lambda: torch.mul(v, v, out=buffer)))
+            best[k] = min(best[k], seconds(lambda run=contender.run: run(v)))  # type: ignore[misc]
+    return [
+        Row(c.law, c.ratio, c.way, str(dtype).removeprefix("torch."), taken / least, error(c, v))
+        for c, taken in zip(chosen, best, strict=True)
+    ]
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def error(contender: Contender, v: Tensor) -> float:
+    """Largest relative error of a few forms against the other way in float64."""
+    few = v[:4]
+    expected = contender.reference(few)
+    return float(((contender.run(few).double() - expected) / expected).abs().max())
+
+
+def machine() -> dict[str, object]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "cpu capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def report(rows: list[Row]) -> str:
+    """The table in Markdown, the machine above it and the targets below."""
+    lines = [
+        f"# v^T a v for {IMAGES} images of {SIDE} x {SIDE}, in passes over the batch",
+        "",
+        "`python benchmarks/coefficients.py --out benchmarks/results`, on one thread of "
+        + ", ".join(f"{name} {value}" for name, value in machine().items())
+        + ".  A pass reads each number of the batch once and writes as many.",
+        "",
+        "| law | ratio | way | dtype | passes | relative error |",
+        "|---|---|---|---|---:|---:|",
+        *(
+            f"| {row.law} | {shown(row.ratio)} | {row.way} | {row.dtype} | {row.passes:.1f} | {row.error:.1e} |"
+            for row in rows
+        ),
+        "",
+        *(f"- {sentence}" for sentence in verdicts(rows)),
+        "",
+        *WHY,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def shown(ratio: float | None) -> str:
+    return "Beta(1, 1)" if ratio is None else str(ratio)
+
+
+def table(rows: list[Row]) -> Table:
+    drawn = Table(title=f"v^T a v for {IMAGES} images of {SIDE} x {SIDE}, in passes over the batch, one thread")
+    for heading in ("law", "ratio", "way", "dtype", "passes", "relative error"):
+        drawn.add_column(heading, justify="right" if heading in ("ratio", "passes", "relative error") else "left")
+    for row in rows:
+        drawn.add_row(row.law, shown(row.ratio), row.way, row.dtype, f"{row.passes:.1f}", f"{row.error:.1e}")
+    return drawn
+
+
+def verdicts(rows: list[Row]) -> list[str]:
+    """Each target beside what was measured."""
+    held = [row for row in rows if row.law in TARGETS and row.way == "ours" and row.ratio in (HELD_AT, None)]
+    return [
+        f"{row.law}, {row.dtype}: {row.passes:.1f} passes, target {TARGETS[row.law]:g}: "
+        + ("met" if row.passes <= TARGETS[row.law] else "not met")
+        for row in held
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write coefficients.json and coefficients.md there")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"rounds of timing (default {ROUNDS})")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1:
+        parser.error(f"--rounds={options.rounds}: needed is a number >= 1")
+    files = [] if options.out is None else [options.out / f"coefficients.{kind}" for kind in ("json", "md")]
+    for path in files:
+        require_writable(path, "--out")
+    torch.set_num_threads(1)
+    chosen = list(contenders())
+    rows = [row for dtype in (torch.float64, torch.float32) for row in measure(chosen, dtype, options.rounds)]
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    console.print(table(rows))
+    for sentence in verdicts(rows):
+        console.print(sentence, highlight=False)
+    data = {"machine": machine(), "targets": verdicts(rows), "rows": [asdict(row) for row in rows]}
+    for path, text in zip(files, (json.dumps(data, indent=2) + "\n", report(rows)), strict=False):
+        write_atomically(path, text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

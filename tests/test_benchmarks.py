@@ -1,0 +1,39 @@
+"""The benchmarks run, and every contender gives the same numbers; how long they take is not tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import coefficients
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coefficients, "IMAGES", 5)
+    monkeypatch.setattr(coefficients, "SIDE", 24)
+
+
+def test_all_ways_agree(small: None) -> None:
+    """The naive ways share no code with ours: relative errors of sums of 576 terms."""
+    v = torch.randn(5, 24 * 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    contenders = list(coefficients.contenders())
+    assert {c.law for c in contenders} >= set(coefficients.TARGETS)
+    for contender in contenders:
+        assert coefficients.error(contender, v) < 576 * torch.finfo(torch.float64).eps, contender
+
+
+def test_files_are_written(small: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threads = torch.get_num_threads()
+    assert coefficients.main(["--rounds", "1", "--out", str(tmp_path)]) == 0
+    torch.set_num_threads(threads)
+    assert "CutMix, averaged, float64" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"coefficients.json", "coefficients.md"}
+
+
+def test_a_wrong_number_of_rounds_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        coefficients.main(["--rounds", "0"])
+    assert "--rounds=0: needed is a number >= 1" in capsys.readouterr().err

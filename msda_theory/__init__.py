@@ -10,10 +10,12 @@ from msda_theory.augmentation import Augmentation, MixTable, SeenMoments
 from msda_theory.comparison import Comparison, compare
 from msda_theory.derivatives import TransformRefusedError
 from msda_theory.exact import ExactLoss, exact_loss
-from msda_theory.expansions import TaylorLoss, ZeroHessianNotice, taylor_loss
+from msda_theory.exact_many import n_mixup_loss
+from msda_theory.expansions import TaylorLoss, ZeroHessianNotice, n_mixup_terms, taylor_loss
 from msda_theory.masks import NotEnumerableError
 from msda_theory.quadrature import ToleranceError
 from msda_theory.ratios import Beta, Discrete, Mixture, RatioLaw, RatioRule
+from msda_theory.simplex_ratios import Dirichlet
 
 __version__ = "0.1.0"
 
@@ -21,6 +23,7 @@ __all__ = [
     "Augmentation",
     "Beta",
     "Comparison",
+    "Dirichlet",
     "Discrete",
     "ExactLoss",
     "MixTable",
@@ -37,6 +40,8 @@ __all__ = [
     "exact_loss",
     "losses",
     "masks",
+    "n_mixup_loss",
+    "n_mixup_terms",
     "taylor_loss",
     "training",
 ]

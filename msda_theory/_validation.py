@@ -61,14 +61,16 @@ def require_finite(name: str, value: Tensor) -> None:
         )
 
 
-def require_data(x: Tensor, y: Tensor, mask_shape: tuple[int, ...]) -> None:
-    """x is (m, ..., *mask_shape), floating, finite, m >= 2; y has m rows and is finite."""
+def require_data(x: Tensor, y: Tensor, mask_shape: tuple[int, ...] | None = None) -> None:
+    """x is (m, ..., *mask_shape), or (m, ...) without a mask, floating, finite, m >= 2; y has m rows and is finite."""
     for name, value in (("x", x), ("y", y)):
         if not isinstance(value, Tensor):
             raise TypeError(f"{name} is {_described(value)}: needed is a torch.Tensor (torch.as_tensor makes one)")
     if not x.is_floating_point():
         raise TypeError(f"x has dtype {x.dtype}: needed is a floating dtype, as in x.double()")
-    if x.ndim < 2 or x.shape[1:][-len(mask_shape) :] != mask_shape:
+    if mask_shape is None and x.ndim < 2:
+        raise ValueError(f"x has shape {tuple(x.shape)}: needed is a batch (m, ...) of inputs with at least one axis")
+    if mask_shape is not None and (x.ndim < 2 or x.shape[1:][-len(mask_shape) :] != mask_shape):
         raise ValueError(
             f"x has shape {tuple(x.shape)}, the mask mixes arrays of shape {mask_shape}: needed is a batch "
             f"(m, ..., {', '.join(map(str, mask_shape))})"

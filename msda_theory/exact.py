@@ -95,12 +95,25 @@ def exact_loss(
     with torch.no_grad():
         labels = loss.prepare(y, outputs(model, x))
         if method == "monte-carlo":
-            result = _monte_carlo(model, loss, x, labels, augmentation, samples, np.random.default_rng(seed))
+            rng = np.random.default_rng(seed)
+            result = monte_carlo(lambda n: _draw_losses(model, loss, x, labels, augmentation, n, rng), samples, x)
         else:
             result = _enumerate(model, loss, x, labels, augmentation, rtol)
+    return require_finite_loss(result, loss)
+
+
+def require_finite_loss(result: ExactLoss, loss: Loss) -> ExactLoss:
     if not math.isfinite(result.value):
         raise ValueError(f"the exact loss is {result.value}: the model's outputs, or {loss!r} of them, overflow")
     return result
+
+
+def monte_carlo(draw: Callable[[int], Tensor], samples: int, x: Tensor) -> ExactLoss:
+    """The mean of `samples` losses of mixed inputs like those of x, and its standard error; draw(n) gives n losses."""
+    block = max(2, min(CHUNK_ELEMENTS // x[0].numel(), CHUNK_INPUTS))
+    sizes = [len(part) for part in torch.arange(samples).split(block)]
+    values = torch.cat([draw(n) for n in track(sizes, "exact loss")])
+    return ExactLoss(float(values.mean()), float(values.std() / samples**0.5), "monte-carlo", samples)
 
 
 def pair_loss(model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, table: MixTable) -> Tensor:
@@ -163,21 +176,6 @@ def _block_sums(
         target = first.unsqueeze(-1) * y[i].unsqueeze(1) + second.unsqueeze(-1) * y.unsqueeze(0)
         smooth, linear = (first + second) * loss.h(f), (target * f).sum(-1)
         yield (smooth - linear).sum() / m**2, (smooth.abs() + linear.abs()).sum().detach() / m**2
-
-
-def _monte_carlo(
-    model: Callable[[Tensor], Tensor],
-    loss: Loss,
-    x: Tensor,
-    labels: Tensor,
-    augmentation: Augmentation,
-    samples: int,
-    rng: np.random.Generator,
-) -> ExactLoss:
-    block = max(2, min(CHUNK_ELEMENTS // x[0].numel(), CHUNK_INPUTS))
-    sizes = [len(part) for part in torch.arange(samples).split(block)]
-    values = torch.cat([_draw_losses(model, loss, x, labels, augmentation, n, rng) for n in track(sizes, "exact loss")])
-    return ExactLoss(float(values.mean()), float(values.std() / samples**0.5), "monte-carlo", samples)
 
 
 def _draw_losses(

@@ -73,13 +73,18 @@ def readable(value: Any) -> str:
 
 
 def described(law: TinyLaw, p: TinyProblem, ratio: BetaInt) -> str:
-    """A tiny problem in words, to be set up again from them."""
+    """A tiny problem and its augmentation in words, to be set up again from them."""
+    return f"{law.name}, Beta({ratio.a},{ratio.b}), {described_problem(p)}"
+
+
+def described_problem(p: TinyProblem) -> str:
+    """Network, loss and data."""
 
     def plain(value: object) -> str:
         return "[" + ", ".join(map(plain, value)) + "]" if isinstance(value, list | tuple) else str(value)
 
     data = f"w = {plain(p.w)}, Q = {plain(p.Q)}, x = {plain(p.x)}, y = {plain(p.y)}"
-    return f"{law.name}, Beta({ratio.a},{ratio.b}), f = w.x + x.Qx/2, h = {p.p} u + {p.q} u^2/2, {data}"
+    return f"f = w.x + x.Qx/2, h = {p.p} u + {p.q} u^2/2, {data}"
 
 
 def evidence_kind(law: TinyLaw) -> str:

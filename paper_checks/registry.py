@@ -20,6 +20,7 @@ MODULES = (
     "park2022.rewriting",
     "park2022.theorem1",
     "park2022.proof",
+    "park2022.many_samples",
     "park2022.fig1",
     "zhang2021.lemma31",
     "zhang2021.fig2",

@@ -36,7 +36,7 @@ from msda_theory import Augmentation, TaylorLoss, taylor_loss
 from msda_theory._model import outputs
 from msda_theory._progress import track
 from msda_theory.losses import Loss
-from verify.scaled_loss import require_affordable, scaled_loss, shares
+from verify.scaled_loss import ScaledLoss, require_affordable, scaled_loss, shares
 
 SMALLEST = 16
 WIDTH = 5
@@ -109,7 +109,14 @@ def remainder_order(
         f = outputs(model, x)
         if not x.dtype == f.dtype == torch.float64:
             raise TypeError(f"x has dtype {x.dtype}, the model's outputs {f.dtype}: the order test needs torch.float64")
-        points = tuple(_points(model, loss, x, loss.prepare(y, f), augmentation, theory))
+        labels, law = loss.prepare(y, f), shares(augmentation)
+        require_affordable(x, law)
+        return fit_order(lambda eps: scaled_loss(model, loss, x, labels, law, eps), theory, x[0].numel(), law.error)
+
+
+def fit_order(phi: Callable[[float], ScaledLoss], theory: TaylorLoss, size: int, moment_error: float) -> OrderFit:
+    """The order of the remainder of `theory` against Phi; for the noise floor d, `size`, and q, `moment_error`."""
+    points = tuple(_points(phi, theory, size, moment_error))
     clear = [p for p in points if p.clear][:WIDTH]
     if not clear:
         return OrderFit(math.inf, (), (), points)
@@ -125,24 +132,15 @@ def remainder_order(
     return OrderFit(slope, tuple(p.eps for p in clear), local, points)
 
 
-def _points(
-    model: Callable[[Tensor], Tensor],
-    loss: Loss,
-    x: Tensor,
-    labels: Tensor,
-    augmentation: Augmentation,
-    theory: TaylorLoss,
-) -> Iterator[Point]:
+def _points(phi: Callable[[float], ScaledLoss], theory: TaylorLoss, size: int, moment_error: float) -> Iterator[Point]:
     """From the smallest eps up until `WIDTH` are clear, and eps = 1."""
-    law = shares(augmentation)
-    require_affordable(x, law)
     needed = WIDTH
     for eps in track([2.0**-k for k in range(SMALLEST, -1, -1)], "order of the remainder"):
         if needed == 0 and eps < 1:
             continue
-        phi = scaled_loss(model, loss, x, labels, law, eps)
+        exact = phi(eps)
         expansion = theory.standard + eps * theory.r1 + eps**2 * (theory.r2 + theory.r3)
-        rounding = (x[0].numel() + math.log2(phi.terms)) * torch.finfo(x.dtype).eps
-        point = Point(eps, phi.value - expansion, (rounding + eps * law.error) * phi.size)
+        rounding = (size + math.log2(exact.terms)) * torch.finfo(torch.float64).eps
+        point = Point(eps, exact.value - expansion, (rounding + eps * moment_error) * exact.size)
         needed -= point.clear and needed > 0
         yield point

@@ -103,12 +103,14 @@ def taylor_loss(
         labels = loss.prepare(y, outputs(model, x))
         moments = printed_moments(augmentation) if as_printed else augmentation.seen()
         terms = taylor_terms(model, loss, x, labels, moments, centred=as_printed)
-        if terms.hessian_is_zero and not _is_affine(model, x):
-            message = (
-                "the Hessian is zero at every sample (a ReLU network?): R3 is 0, and the expansion misses the kinks"
-            )
-            warnings.warn(message, ZeroHessianNotice, stacklevel=2)
-    form = "printed" if as_printed else "default"
+        return as_numbers(terms, model, x, "printed" if as_printed else "default")
+
+
+def as_numbers(terms: Terms, model: Callable[[Tensor], Tensor], x: Tensor, form: str) -> TaylorLoss:
+    """The terms as floats, with the notice, for the caller of the caller, where a network's Hessian is missed."""
+    if terms.hessian_is_zero and not _is_affine(model, x):
+        message = "the Hessian is zero at every sample (a ReLU network?): R3 is 0, and the expansion misses the kinks"
+        warnings.warn(message, ZeroHessianNotice, stacklevel=3)
     return TaylorLoss(float(terms.standard), float(terms.r1), float(terms.r2), float(terms.r3), form)
 
 
@@ -125,12 +127,18 @@ def taylor_terms(
     flat = x.flatten(1)
     mean = torch.zeros_like(flat[0]) if centred else flat.mean(0)
     first, second = _over_channels(moments, x)
+    return terms_of_moves(model, loss, x, labels, first * (mean - flat), second * scatter(flat, mean))
+
+
+def terms_of_moves(
+    model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, drift: Tensor, moved: Tensor
+) -> Terms:
+    """The terms where sample x_i, its label kept, moves to x_i + v: drift (m, d) is E[v], moved (m, d, d) E[v v^T]."""
     f = outputs(model, x)
     residual, curvature = loss.h1(f) - labels, loss.h2(f)
     slopes = jacobian(model, x)
     hessians = contracted_hessian(model, x, residual)
-    moved = second * _scatter(flat, mean)
-    r1 = torch.einsum("mk,mkd,md->m", residual, slopes, first * (mean - flat)).mean()
+    r1 = torch.einsum("mk,mkd,md->m", residual, slopes, drift).mean()
     r2 = torch.einsum("mkl,mkd,mde,mle->m", curvature, slopes, moved, slopes).mean() / 2
     r3 = torch.einsum("mde,mde->m", moved, hessians).mean() / 2
     return Terms(loss(f, labels).mean(), r1, r2, r3, not bool(hessians.detach().any()))
@@ -160,7 +168,7 @@ def _over_channels(moments: SeenMoments, x: Tensor) -> tuple[Tensor, Tensor]:
     return moments.first.to(x).repeat(copies), moments.second.to(x).repeat(copies, copies)
 
 
-def _scatter(flat: Tensor, mean: Tensor) -> Tensor:
+def scatter(flat: Tensor, mean: Tensor) -> Tensor:
     """C_i = E_r[(r-x_i)(r-x_i)^T] with E_r[r] = mean: (m, d, d); no centring of the data is assumed.
 
     C_i = E[(r-c)(r-c)^T] + (c-x_i)(c-x_i)^T with c = mean.  With mean = 0 this is the printed E[r r^T] + x_i x_i^T.

@@ -10,6 +10,10 @@
 
 from msda_theory.symbolic.assembly import ASSEMBLY_FAULTS, assembly
 from msda_theory.symbolic.derivation import Derivation, Step
+from msda_theory.symbolic.dirichlet import DIRICHLET_FAULTS, ROLE_FAULTS, dirichlet_conjugacy, n_role_form
+from msda_theory.symbolic.many_samples import THEOREM5_FAULTS, TWO_RATIO_FAULTS, theorem5, two_ratios_are_mixup
+from msda_theory.symbolic.many_taylor import FORMS, n_second_order
+from msda_theory.symbolic.many_terms import N_MOMENT_FAULTS, N_TERM_FAULTS, n_moments, n_terms
 from msda_theory.symbolic.ratio_moments import beta_density, beta_moment, tilted_density, tilted_moment
 from msda_theory.symbolic.regularisers import lambdify_regularisers, printed_regularisers, regularisers
 from msda_theory.symbolic.rewriting import (
@@ -34,12 +38,20 @@ FAULTS = {
     "seen_moments": MOMENT_FAULTS,
     "assembly": ASSEMBLY_FAULTS,
     "theorem1": THEOREM1_FAULTS,
+    "dirichlet_conjugacy": DIRICHLET_FAULTS,
+    "n_role_form": ROLE_FAULTS,
+    "n_second_order": TAYLOR_FAULTS,
+    "n_terms": N_TERM_FAULTS,
+    "n_moments": N_MOMENT_FAULTS,
+    "theorem5": THEOREM5_FAULTS,
+    "two_ratios_are_mixup": TWO_RATIO_FAULTS,
 }
 
 __all__ = [
     "Derivation",
     "Step",
     "FAULTS",
+    "FORMS",
     "MASKS",
     "beta_density",
     "beta_moment",
@@ -53,6 +65,13 @@ __all__ = [
     "seen_moments",
     "assembly",
     "theorem1",
+    "dirichlet_conjugacy",
+    "n_role_form",
+    "n_second_order",
+    "n_terms",
+    "n_moments",
+    "theorem5",
+    "two_ratios_are_mixup",
     "regularisers",
     "printed_regularisers",
     "lambdify_regularisers",

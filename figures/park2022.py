@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figures import training_curves
+from figures import coefficients, mask_examples, training_curves, unbounded_masks
 from figures.definition import Figure, Numbers, Settings
 from figures.training_curves import Column
 from msda_theory.masks import Bernoulli, Mixup
@@ -24,3 +24,29 @@ FIG1 = Figure(
     compute=compute_fig1,
     draw=training_curves.draw,
 )
+
+FIG2 = Figure(
+    id="park2022-fig2",
+    title="Masks outside [0, 1]: Mixup with ratios below 0, and the Gaussian mask of Theorem 2",
+    source="Park et al. (2022), Figure 2",
+    compute=unbounded_masks.compute,
+    draw=unbounded_masks.draw,
+)
+
+FIG3 = Figure(
+    id="park2022-fig3",
+    title="A draw of each mask law and what it mixes, lambda = 0.65",
+    source="Park et al. (2022), Figure 3",
+    compute=mask_examples.compute,
+    draw=mask_examples.draw,
+)
+
+FIG4 = Figure(
+    id="park2022-fig4",
+    title="Regularisation coefficients by displacement, lambda = 0.5, 64 x 64 pixels: as printed, and of the mask laws",
+    source="Park et al. (2022), Figure 4",
+    compute=coefficients.compute,
+    draw=coefficients.draw,
+)
+
+ALL = (FIG1, FIG2, FIG3, FIG4)

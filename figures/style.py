@@ -1,4 +1,4 @@
-"""One style for all figures: made for a text column 3.5 inches wide, legible there without scaling.
+"""One style for all figures: made for a text column 3.5 inches wide, or a page of 7, legible there without scaling.
 
 Lines are told apart by colour (Okabe and Ito's palette, safe for the colour-blind) and by dashes, so also in
 grey.  Fonts are embedded as TrueType.  pyplot is not used, so the user's backend stays as it is.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-COLUMN_WIDTH = 3.5
+COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.0
 
 # looks of lines
 EXACT = {"color": "#0072B2", "linestyle": "-"}  # blue
@@ -30,6 +30,7 @@ RC = {
     "legend.frameon": False,
     "legend.handlelength": 2.6,
     "lines.linewidth": 1.2,
+    "hatch.linewidth": 0.6,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,

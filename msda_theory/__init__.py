@@ -9,6 +9,7 @@ from msda_theory import losses, masks, training
 from msda_theory.augmentation import Augmentation, MixTable, SeenMoments
 from msda_theory.comparison import Comparison, compare
 from msda_theory.derivatives import TransformRefusedError
+from msda_theory.density_ratios import Density
 from msda_theory.exact import ExactLoss, exact_loss
 from msda_theory.exact_many import n_mixup_loss
 from msda_theory.expansions import TaylorLoss, ZeroHessianNotice, n_mixup_terms, taylor_loss
@@ -23,6 +24,7 @@ __all__ = [
     "Augmentation",
     "Beta",
     "Comparison",
+    "Density",
     "Dirichlet",
     "Discrete",
     "ExactLoss",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -29,11 +30,12 @@ class ToleranceError(ValueError):
     """A requested tolerance was not met; the message says what was reached."""
 
 
+@cache
 def jacobi_rule(order: int, a: float, b: float) -> tuple[Array, Array]:
     """Nodes and weights on [0, 1] for the probability density of Beta(a, b); exact to degree 2 order - 1.
 
     The three-term recurrence of the Jacobi polynomials (exponents b - 1 at one, a - 1 at zero), solved as a
-    symmetric tridiagonal eigenproblem (Golub and Welsch, 1969).  Weights sum to one.
+    symmetric tridiagonal eigenproblem (Golub and Welsch, 1969).  Weights sum to one.  Kept, and not to be changed.
     """
     k = np.arange(1, order, dtype=float)
     s = 2 * (k - 1) + (a + b)  # without cancellation for small a, b
@@ -43,7 +45,9 @@ def jacobi_rule(order: int, a: float, b: float) -> tuple[Array, Array]:
     if order > 1:  # k = 1, where k - 2 + a + b cancels s - 1
         square = np.concatenate([[4 * a * b / ((a + b) ** 2 * (a + b + 1))], square])
     nodes, vectors = eigh_tridiagonal(diagonal, np.sqrt(square))
-    return (1 + nodes) / 2, vectors[0] ** 2
+    nodes, weights = (1 + nodes) / 2, vectors[0] ** 2
+    nodes.flags.writeable = weights.flags.writeable = False
+    return nodes, weights
 
 
 def beta_rule(order: int, a: float, b: float, breaks: Sequence[float] = ()) -> tuple[Array, Array]:

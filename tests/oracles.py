@@ -1,7 +1,7 @@
 """Naive twins: mask laws, ratio averages, losses and models once more, in plain Python, without vectors or moments.
 
 A mask law at a ratio is a list of (probability, mask), a mask the tuple of its pixels in row-major order.  Given a
-`fractions.Fraction` as the ratio, boxes, Mixup and Bernoulli are exact.
+`fractions.Fraction` as the ratio, boxes, Mixup, Bernoulli and the signs behind a Gaussian mask are exact.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 from torch import nn
 
@@ -100,6 +100,53 @@ def either(q: Fraction, first: Law, second: Law) -> Law:
         return [(p * weight, mask) for p, law in parts for weight, mask in law(ratio)]
 
     return atoms
+
+
+def fmix(shape: tuple[int, int], decay: float) -> Law:
+    """At most four pixels: n ones, n = lambda d rounded down or up with probability 1/2 each."""
+    size = shape[0] * shape[1]
+
+    def atoms(ratio: Number) -> Atoms:
+        count = Fraction(ratio) * size
+        roundings = (math.floor(count), math.ceil(count))
+        return [(p / 2, mask) for n in roundings for p, mask in _brightest(shape, n, decay)]
+
+    return atoms
+
+
+def _brightest(shape: tuple[int, int], n: int, decay: float) -> Atoms:
+    """One pixel, or all but one, is any: stationarity.  So are two of three: the field is exchangeable there.
+
+    Two of four, where the field's four values are +-A, +-B, +-C in sum: 2 x 2, (A+B+C, -A+B-C, A-B-C, -A-B+C), and on
+    an axis of four (a+c, b-c, -a+c, -b-c) with A = a+b, B = a-b, C = 2c.  The two brightest sum to the largest of
+    +-A, +-B, +-C (doubled, or as they are), so it is C's pair, the pixels furthest apart, where |C| > |A|, |B|.  A and
+    B have one variance and C that of them times t: a cone of the solid angle 4 pi P, P = 2/pi arcsin(t/(1+t)).
+    t is the power at the highest frequency to that at the others: 2^-decay, and 4^-decay on an axis.
+    """
+    size = shape[0] * shape[1]
+    chosen = [tuple(int(i in ones) for i in range(size)) for ones in combinations(range(size), n)]
+    if (size, n) != (4, 2):
+        return [(Fraction(1, len(chosen)), mask) for mask in chosen]
+    furthest = ((0, 2), (1, 3)) if 1 in shape else ((0, 3), (1, 2))
+    t = (4.0 if 1 in shape else 2.0) ** -decay
+    apart = 2 / math.pi * math.asin(t / (1 + t))
+    is_apart = [tuple(i for i in range(4) if mask[i]) in furthest for mask in chosen]
+    return [(apart / 2 if far else (1 - apart) / 4, mask) for far, mask in zip(is_apart, chosen, strict=True)]
+
+
+def signs(root: Sequence[Sequence[Fraction]]) -> Law:
+    """M = lambda 1 + lambda (1-lambda) S e with independent signs e: the first two moments of a Gaussian mask."""
+
+    def atoms(ratio: Number) -> Atoms:
+        rows = [[ratio * (1 - ratio) * v for v in row] for row in root]
+        flips = list(product((-1, 1), repeat=len(root[0])))
+        return [(Fraction(1, len(flips)), tuple(ratio + dot(row, e) for row in rows)) for e in flips]
+
+    return atoms
+
+
+def kronecker(first: Sequence[Sequence[Fraction]], second: Sequence[Sequence[Fraction]]) -> list[list[Fraction]]:
+    return [[u * v for u in row for v in other] for row in first for other in second]
 
 
 def mean(atoms: Atoms) -> list[Number]:

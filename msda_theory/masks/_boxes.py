@@ -7,11 +7,11 @@ E[B] = outer products and E[B_j B_k] = Kronecker products of one axis' mean and 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from msda_theory._validation import require_choice, require_ratio, require_shape
@@ -20,8 +20,54 @@ from msda_theory.masks._base import Atoms, MaskLaw
 from msda_theory.masks._intervals import SAMPLERS, covered, interval_count, interval_cover
 from msda_theory.masks._moments import MixedMoment, OuterSum, SecondMoment
 from msda_theory.masks._separable import BoxMoment
+from msda_theory.quadrature import Array
 
 _EPS = float(np.finfo(float).eps)
+
+
+def box_sides(shape: Sequence[int], ratio: float | Array, r: float | Array) -> NDArray[np.int64]:
+    """[sqrt(1-lambda) sqrt(r) n] an axis, rounded down; below n at every ratio > 0, as in exact arithmetic: (..., 2).
+
+    4 eps are added to 1-lambda, twice what the rounding of it, of its product, root and side can take away, so that
+    ratios 1 - (k/n)^2/r have side k although neither they nor their root is a float.
+    """
+    ratio, r = np.asarray(ratio, dtype=float)[..., None], np.asarray(r, dtype=float)[..., None]
+    scale = np.sqrt((1 - ratio + 4 * _EPS) * r)
+    return np.minimum(np.floor(scale * np.array(shape)), np.array(shape) - (ratio > 0)).astype(np.int64)
+
+
+def value_outside(ratio: float | Array, r: float | Array) -> Array:
+    """The mask's value outside the box, lambda / (1 - (1-lambda) r)  (Park et al., sec. 4); 1 for CutMix."""
+    ratio, r = np.asarray(ratio, dtype=float), np.asarray(r, dtype=float)
+    return np.divide(ratio, 1 - (1 - ratio) * r, where=r != 1, out=np.ones(np.broadcast_shapes(ratio.shape, r.shape)))
+
+
+def side_breaks(shape: Sequence[int], r: float) -> set[float]:
+    """The ratios 1 - (k/n)^2/r in (0, 1) at which a side grows."""
+    steps = {1 - (k / n) ** 2 / r for n in shape for k in range(1, n + 1)} if r > 0 else set()
+    return {b for b in steps if 4 * _EPS < b < 1}  # 1 - (k/n)^2/r = 0 may come out as eps
+
+
+def box_mean(shape: Sequence[int], sides: Sequence[int] | NDArray[np.int64], sampler: str) -> Tensor:
+    """E[B] (d,), the chance that the box covers a pixel."""
+    rows, columns = (interval_cover(n, side, sampler).mean(0) for n, side in zip(shape, sides, strict=True))
+    return torch.outer(rows, columns).reshape(-1)
+
+
+def averaged_boxes(
+    shape: tuple[int, ...], sampler: str, ratio: np.ndarray, r: np.ndarray, mass: np.ndarray
+) -> SecondMoment:
+    """sum_k mass[k] a, the boxes at ratio[k] and r[k]: those of the same sides are summed beforehand, and the rest is
+    linear in the mean of the mask."""
+    o = value_outside(ratio, r)
+    sides, which = np.unique(box_sides(shape, ratio, r), axis=0, return_inverse=True)
+    weights, crosses = (np.bincount(which, mass * part, len(sides)) for part in (o**2, o * (1 - o)))
+    boxes = AveragedBoxes(*map(torch.from_numpy, (weights, sides)), shape=(shape[0], shape[1]), sampler=sampler)
+    if (o == 1).all():
+        return boxes
+    means = [cross * box_mean(shape, side, sampler) for side, cross in zip(sides, crosses, strict=True)]
+    linear = torch.stack(means).sum(0) + float(mass @ (1 - o) ** 2) / 2
+    return MixedMoment.sum([boxes, OuterSum(linear)])
 
 
 class _BoxLaw(MaskLaw):
@@ -32,34 +78,23 @@ class _BoxLaw(MaskLaw):
         require_choice("sampler", sampler, SAMPLERS)
         require_ratio("r", r)
         self.sampler, self.r = sampler, float(r)
-        steps = {1 - (k / n) ** 2 / r for n in self.shape for k in range(1, n + 1)} if r > 0 else set()
-        self.breaks = tuple(sorted(b for b in steps if 4 * _EPS < b < 1))  # 1 - (k/n)^2/r = 0 may come out as eps
+        self.breaks = tuple(sorted(side_breaks(self.shape, self.r)))
         self.constant_between_breaks = r == 1
 
     def sides(self, ratio: float) -> tuple[int, int]:
-        """[sqrt(1-lambda) sqrt(r) n] an axis, rounded down; below n at every ratio > 0, as in exact arithmetic.
-
-        4 eps are added to 1-lambda, twice what the rounding of it, of its product, root and side can take away, so that
-        ratios 1 - (k/n)^2/r have side k although neither they nor their root is a float.
-        """
-        scale = math.sqrt((1 - ratio + 4 * _EPS) * self.r)
-        largest = (n - 1 if ratio > 0 else n for n in self.shape)
-        rows, columns = (min(math.floor(scale * n), top) for n, top in zip(self.shape, largest, strict=True))
+        """The box's sides, in pixels."""
+        rows, columns = box_sides(self.shape, ratio, self.r).tolist()
         return rows, columns
 
     def outside(self, ratio: float) -> float:
-        """The mask's value outside the box, lambda / (1 - (1-lambda) r)  (Park et al., sec. 4); 1 for CutMix."""
-        return 1.0 if self.r == 1 else ratio / (1 - (1 - ratio) * self.r)
+        """The mask's value outside the box."""
+        return float(value_outside(ratio, self.r))
 
     def _covers(self, ratio: float) -> list[Tensor]:
         return [interval_cover(n, s, self.sampler) for n, s in zip(self.shape, self.sides(ratio), strict=True)]
 
-    def _box_mean(self, ratio: float) -> Tensor:
-        rows, columns = (cover.mean(0) for cover in self._covers(ratio))
-        return torch.outer(rows, columns).reshape(-1)
-
     def _mean(self, ratio: float) -> Tensor:
-        return self.outside(ratio) * (1 - self._box_mean(ratio))
+        return self.outside(ratio) * (1 - box_mean(self.shape, self.sides(ratio), self.sampler))
 
     def _second_moment(self, ratio: float) -> BoxMoment:
         """1-M = (1-o) + o B, so a_jk = (1-o)^2 + (1-o) o (E[B_j] + E[B_k]) + o^2 E[B_j B_k]."""
@@ -67,17 +102,7 @@ class _BoxLaw(MaskLaw):
         return BoxMoment.of(self.shape, self.sides(ratio), self.sampler, 1 - o, o)
 
     def _averaged(self, ratio: np.ndarray, mass: np.ndarray) -> SecondMoment:
-        """Boxes of the same sides are summed beforehand; the rest is linear in the mean of the mask."""
-        weights: dict[tuple[int, int], float] = defaultdict(float)
-        linear = torch.zeros(self.size, dtype=torch.float64)
-        for value, share in zip(ratio.tolist(), mass.tolist(), strict=True):
-            o = self.outside(value)
-            weights[self.sides(value)] += share * o**2
-            if o != 1:
-                linear += share * (1 - o) * ((1 - o) / 2 + o * self._box_mean(value))
-        values, (height, width) = torch.tensor(list(weights.values()), dtype=torch.float64), self.shape
-        boxes = AveragedBoxes(values, torch.tensor(list(weights)), shape=(height, width), sampler=self.sampler)
-        return MixedMoment.sum([boxes, OuterSum(linear)]) if linear.any() else boxes
+        return averaged_boxes(self.shape, self.sampler, ratio, np.full(len(ratio), self.r), mass)
 
     def _count(self, ratio: float) -> int:
         sides = zip(self.shape, self.sides(ratio), strict=True)
@@ -90,17 +115,23 @@ class _BoxLaw(MaskLaw):
         return Atoms(self.outside(ratio) * (1 - boxes), probabilities)
 
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
-        sides = torch.tensor([self.sides(value) for value in ratio.tolist()]).reshape(-1, 2)
-        outside = torch.tensor([self.outside(value) for value in ratio.tolist()], dtype=torch.float64)
-        rows, columns = (self._drawn(n, side, rng) for n, side in zip(self.shape, sides.unbind(1), strict=True))
-        return outside[:, None, None] * (1 - rows.unsqueeze(-1) * columns.unsqueeze(-2))
+        return drawn_boxes(self.shape, self.sampler, ratio, np.full(len(ratio), self.r), rng)
 
-    def _drawn(self, n: int, sides: Tensor, rng: np.random.Generator) -> Tensor:
-        """One interval a side, at a position drawn uniformly: rows (k, n)."""
-        counts = [interval_count(n, side, self.sampler) for side in sides.tolist()]
-        if 0 in counts:
-            interval_cover(n, n, self.sampler)  # says what is wrong
-        return covered(n, sides, torch.from_numpy(rng.integers(counts, size=len(counts))), self.sampler)
+
+def drawn_boxes(shape: tuple[int, ...], sampler: str, ratio: Tensor, r: Array, rng: np.random.Generator) -> Tensor:
+    """One mask a ratio (n,) and r (n,): (n, H, W)."""
+    sides = torch.from_numpy(box_sides(shape, ratio.numpy(), r))
+    outside = torch.from_numpy(value_outside(ratio.numpy(), r))
+    rows, columns = (_drawn(n, side, sampler, rng) for n, side in zip(shape, sides.unbind(1), strict=True))
+    return outside[:, None, None] * (1 - rows.unsqueeze(-1) * columns.unsqueeze(-2))
+
+
+def _drawn(n: int, sides: Tensor, sampler: str, rng: np.random.Generator) -> Tensor:
+    """One interval a side, at a position drawn uniformly: rows (k, n)."""
+    counts = [interval_count(n, side, sampler) for side in sides.tolist()]
+    if 0 in counts:
+        interval_cover(n, n, sampler)  # says what is wrong
+    return covered(n, sides, torch.from_numpy(rng.integers(counts, size=len(counts))), sampler)
 
 
 class CutMix(_BoxLaw):

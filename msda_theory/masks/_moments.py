@@ -34,7 +34,7 @@ class SecondMoment(LinearOperator):
             raise ValueError(
                 f"v has shape {tuple(v.shape)}, {v.dtype}; needed is a floating tensor (..., {self.pixels})"
             )
-        return self._quadratic_form(v)
+        return self._quadratic_form(v) if v.numel() else v.new_zeros(v.shape[:-1])
 
     def _quadratic_form(self, v: Tensor) -> Tensor:
         return (v * self._apply(v)).sum(-1)

@@ -9,11 +9,24 @@
 """
 
 from msda_theory.symbolic.assembly import ASSEMBLY_FAULTS, assembly
+from msda_theory.symbolic.coefficients import (
+    GMIX_FAULTS,
+    HMIX_FAULTS,
+    LIMIT_FAULTS,
+    OVERLAP_FAULTS,
+    STOCHASTIC_FAULTS,
+    cutmix_coefficient,
+    cutmix_limit,
+    gmix_coefficient,
+    hmix_coefficient,
+    stochastic_coefficient,
+)
 from msda_theory.symbolic.derivation import Derivation, Step
 from msda_theory.symbolic.dirichlet import DIRICHLET_FAULTS, ROLE_FAULTS, dirichlet_conjugacy, n_role_form
 from msda_theory.symbolic.many_samples import THEOREM5_FAULTS, TWO_RATIO_FAULTS, theorem5, two_ratios_are_mixup
 from msda_theory.symbolic.many_taylor import FORMS, n_second_order
 from msda_theory.symbolic.many_terms import N_MOMENT_FAULTS, N_TERM_FAULTS, n_moments, n_terms
+from msda_theory.symbolic.mean_point import MEAN_POINT_FAULTS, mean_point
 from msda_theory.symbolic.ratio_moments import beta_density, beta_moment, tilted_density, tilted_moment
 from msda_theory.symbolic.regularisers import lambdify_regularisers, printed_regularisers, regularisers
 from msda_theory.symbolic.rewriting import (
@@ -38,6 +51,7 @@ FAULTS = {
     "seen_moments": MOMENT_FAULTS,
     "assembly": ASSEMBLY_FAULTS,
     "theorem1": THEOREM1_FAULTS,
+    "mean_point": MEAN_POINT_FAULTS,
     "dirichlet_conjugacy": DIRICHLET_FAULTS,
     "n_role_form": ROLE_FAULTS,
     "n_second_order": TAYLOR_FAULTS,
@@ -45,6 +59,11 @@ FAULTS = {
     "n_moments": N_MOMENT_FAULTS,
     "theorem5": THEOREM5_FAULTS,
     "two_ratios_are_mixup": TWO_RATIO_FAULTS,
+    "cutmix_coefficient": OVERLAP_FAULTS["printed"],
+    "cutmix_limit": LIMIT_FAULTS["inside"],
+    "stochastic_coefficient": STOCHASTIC_FAULTS,
+    "hmix_coefficient": HMIX_FAULTS,
+    "gmix_coefficient": GMIX_FAULTS,
 }
 
 __all__ = [
@@ -65,6 +84,7 @@ __all__ = [
     "seen_moments",
     "assembly",
     "theorem1",
+    "mean_point",
     "dirichlet_conjugacy",
     "n_role_form",
     "n_second_order",
@@ -72,6 +92,11 @@ __all__ = [
     "n_moments",
     "theorem5",
     "two_ratios_are_mixup",
+    "cutmix_coefficient",
+    "cutmix_limit",
+    "stochastic_coefficient",
+    "hmix_coefficient",
+    "gmix_coefficient",
     "regularisers",
     "printed_regularisers",
     "lambdify_regularisers",

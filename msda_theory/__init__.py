@@ -6,6 +6,7 @@ print(mt.compare(model, mt.losses.Logistic(), x, y, aug))
 """
 
 from msda_theory import losses, masks, training
+from msda_theory.audit import AuditError, AuditReport, audit
 from msda_theory.augmentation import Augmentation, MixTable, SeenMoments
 from msda_theory.comparison import Comparison, compare
 from msda_theory.derivatives import TransformRefusedError
@@ -21,6 +22,9 @@ from msda_theory.simplex_ratios import Dirichlet
 __version__ = "0.1.0"
 
 __all__ = [
+    "AuditError",
+    "AuditReport",
+    "audit",
     "Augmentation",
     "Beta",
     "Comparison",

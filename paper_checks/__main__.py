@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from msda_theory import ZeroHessianNotice
 from paper_checks import record, views
-from paper_checks.registry import Claim, printed_claims, select
+from paper_checks.registry import Claim, missing_packages, printed_claims, select
 from paper_checks.runner import Outcome, run_claims
 from verify.files import require_writable, write_atomically
 
@@ -58,6 +58,8 @@ def _run(chosen: Sequence[Claim], options: argparse.Namespace) -> int:
     for text in problems.values():
         print(text, file=sys.stderr)
     print(f"{len(findings)} of {len(chosen)} claims ran, {len(problems)} problems")
+    if not options.only:
+        _print_missing()
     return 1 if problems else 0
 
 
@@ -84,8 +86,14 @@ def _problems(outcomes: Sequence[Outcome], differences: Sequence[str]) -> dict[s
 def _list(chosen: Sequence[Claim]) -> int:
     for c in chosen:
         print(f"{c.id:38} {c.where:22} {c.statement}")
-    print(f"{len(chosen)} claims have a check; claims.tsv lists {len(printed_claims())}")
+    print(f"{len(chosen)} claims have a check; {len(printed_claims())} are listed in claims.tsv and peers.tsv")
+    _print_missing()
     return 0
+
+
+def _print_missing() -> None:
+    for package, names in missing_packages().items():
+        print(f"{package} is not installed: {len(names)} claims about it were left out ({names[0]}, ...)")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,7 @@
-"""The table of claims: what each says (claims.tsv) and the function that checks it (registered by `@claim`)."""
+"""The table of claims: what each says (claims.tsv, peers.tsv) and the function that checks it (registered by `@claim`).
+
+claims.tsv holds what the papers claim, peers.tsv what the documentation of other libraries does.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import csv
 import difflib
 import fnmatch
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +38,11 @@ MODULES = (
     "park2022.fig4",
     "zhang2021.lemma31",
     "zhang2021.fig2",
+    "peers.kornia",
 )
+#: modules with claims about another package, not imported where it is not installed
+PEERS = {"peers.kornia": "kornia"}
+TABLES = ("claims.tsv", "peers.tsv")
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Printed:
-    """A row of claims.tsv."""
+    """A row of a table."""
 
     where: str
     statement: str
@@ -65,15 +73,21 @@ class UnknownClaimError(ValueError):
 
 @cache
 def printed_claims() -> dict[str, Printed]:
-    """Every claim of claims.tsv, judged or not, in the order of the file."""
-    with (Path(__file__).parent / "claims.tsv").open(encoding="utf-8", newline="") as lines:
+    """Every claim of the tables, judged or not, in their order."""
+    return {name: printed for table in TABLES for name, printed in _rows(Path(__file__).parent / table)}
+
+
+def _rows(path: Path) -> list[tuple[str, Printed]]:
+    statement = "what is claimed (check it as printed, under the stated assumptions only)"
+    with path.open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return {
-            row["id"]: Printed(
-                row["where"], row["what is claimed (check it as printed, under the stated assumptions only)"]
-            )
-            for row in rows
-        }
+        return [(row["id"], Printed(row["where"], row[statement])) for row in rows]
+
+
+def missing_packages() -> dict[str, list[str]]:
+    """Packages that are not installed, with the claims about them, which are not run: "peers:PACKAGE-..."."""
+    missing = [package for package in PEERS.values() if importlib.util.find_spec(package) is None]
+    return {package: [n for n in printed_claims() if n.startswith(f"peers:{package}-")] for package in missing}
 
 
 def claim(name: str, *, fault: str) -> Callable[[Check], Check]:
@@ -90,10 +104,13 @@ def claim(name: str, *, fault: str) -> Callable[[Check], Check]:
 
 
 def claims() -> dict[str, Claim]:
-    """All registered claims, in the order of claims.tsv."""
+    """All registered claims, in the order of the tables; without those about a package that is not installed."""
+    missing = missing_packages()
+    left_out = {name for names in missing.values() for name in names}
     for module in MODULES:
-        importlib.import_module(f"paper_checks.{module}")
-    return {name: _registered[name] for name in printed_claims() if name in _registered}
+        if PEERS.get(module) not in missing:
+            importlib.import_module(f"paper_checks.{module}")
+    return {name: _registered[name] for name in printed_claims() if name in _registered and name not in left_out}
 
 
 def select(patterns: Iterable[str]) -> list[Claim]:
@@ -113,8 +130,11 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def _unknown(pattern: str, known: Iterable[str]) -> str:
+    for package, names in missing_packages().items():
+        if any(matches(name, pattern) for name in names):
+            return f"claim {pattern!r} is about {package}, which is not installed (the extra 'test' brings it)"
     if any(matches(name, pattern) for name in printed_claims()):
-        return f"claim {pattern!r} stands in claims.tsv and has no check yet"
+        return f"claim {pattern!r} stands in {' or '.join(TABLES)} and has no check yet"
     near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
     hint = f"; the nearest are {', '.join(near)}" if near else ""
     return f"no claim matches {pattern!r}{hint} (--list shows all)"

@@ -21,7 +21,7 @@ from torch import nn
 
 import msda_theory as mt
 from msda_theory._validation import require_data
-from verify import inputs
+from verify import audit, inputs
 from verify.files import require_writable, write_atomically
 from verify.models import Problem, UserCodeError, problem
 from verify.order import OrderFit, remainder_order
@@ -33,9 +33,11 @@ FAILED, INTERRUPTED = 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison; exit code 0, or 2 with a message on standard error for what cannot be done."""
-    settings = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    wants_audit = any(word.split("=")[0] == "--audit" for word in words)
+    settings = None if wants_audit else parser().parse_args(words)
     try:
-        _run(settings)
+        audit.run(words) if settings is None else _run(settings)
     except UserCodeError as error:
         return _failed(error, error.trace)
     except (ValueError, TypeError, OSError, mt.TransformRefusedError) as error:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+import msda_theory
 from msda_theory._model import outputs
 from msda_theory._validation import require_eval_mode
 from msda_theory.losses import Loss
@@ -25,7 +26,8 @@ T = TypeVar("T")
 Network = Callable[[Tensor], Tensor]
 STEPS = 50
 WEIGHT_DECAY = 0.03  # all training samples of digits right, and an expansion that still says something
-OUR_FOLDERS = (Path(__file__).parent, Path(torch.__file__).parent, Path(importlib.util.__file__).parent)
+OURS = (__file__, msda_theory.__file__, torch.__file__, importlib.util.__file__)
+OUR_FOLDERS = tuple(Path(file).parent for file in OURS)
 
 
 class UserCodeError(ValueError):
@@ -83,7 +85,7 @@ def _users(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
 
 
 def _tried(model: Network, x: Tensor, argument: str) -> Tensor:
-    f = _called(lambda: model(x.clone()), f"{argument}: the network, on x of shape {tuple(x.shape)},")
+    f = called(lambda: model(x.clone()), f"{argument}: the network, on x of shape {tuple(x.shape)},")
     return outputs(lambda _: f, x)
 
 
@@ -91,36 +93,41 @@ def _build(name: str, argument: str, seed: int) -> Network:
     file, _, function = name.rpartition(":")
     if not file or not function:
         raise ValueError(f"{argument}: needed is one of {', '.join(MODELS)}, or path/to/file.py:function")
-    make = getattr(_load(Path(file), argument), function, None)
+    make = getattr(load(Path(file), argument), function, None)
     if not callable(make) or isinstance(make, nn.Module):
         kind = "has no such function" if make is None else f"is a {type(make).__name__}"
         raise ValueError(f"{argument} {kind}: needed is a function of no arguments that returns the network")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _called(make, argument)
+        model = called(make, argument)
     if not callable(model):
         raise ValueError(f"{argument} returned a {type(model).__name__}: needed is a torch.nn.Module or a callable")
     return model
 
 
-def _load(file: Path, argument: str) -> ModuleType:
+def load(file: Path, argument: str) -> ModuleType:
+    """The user's Python file as a module."""
     spec = importlib.util.spec_from_file_location("user_model", file) if file.is_file() else None
     if spec is None or spec.loader is None:
         raise ValueError(f"{argument}: {file} is not a Python file; needed is path/to/file.py:function")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     sys.modules[spec.name] = module
     sys.path.insert(0, str(file.resolve().parent))  # as for a script, so that the file can import its neighbours
-    _called(lambda: loader.exec_module(module), argument)
+    called(lambda: loader.exec_module(module), argument)
     return module
 
 
-def _called(code: Callable[[], T], what: str) -> T:
+def called(code: Callable[[], T], what: str) -> T:
     """The result of the user's code; what it raises becomes a UserCodeError with its traceback."""
     try:
         return code()
     except (Exception, SystemExit) as error:
-        trace = "".join(traceback.format_exception(type(error), error, _from_users(error.__traceback__)))
-        raise UserCodeError(f"{what} raised {type(error).__name__}: {error}", trace) from error
+        raise UserCodeError(f"{what} raised {type(error).__name__}: {error}", user_trace(error)) from error
+
+
+def user_trace(error: BaseException) -> str:
+    """The traceback of the user's code, without our frames above it."""
+    return "".join(traceback.format_exception(type(error), error, _from_users(error.__traceback__)))
 
 
 def _from_users(trace: TracebackType | None) -> TracebackType | None:

@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   python -m verify --data two-moons --model mlp-tanh --msda mixup
   python -m verify --data digits --model logistic --msda cutmix --sampler clip --label realised --json out.json
   python -m verify --data mine.npz --model mine.py:network --msda hmix --r 0.3 --alpha 0.5 --beta 2 --order
+  python -m verify --audit kornia:RandomCutMixV2 mine.py:augmentation   (an augmentation alone; --audit --help)
 
 FILE.npz holds arrays x (m, ...) and y: classes (m,), numbers (m,), or rows (m, K).  Masks with geometry take the last
 two axes of x for the image.  file.py:function is called without arguments and returns the network, which is used as

@@ -1,0 +1,1 @@
+"""Claims about other libraries: what their documentation says, held against the masks recovered from them."""

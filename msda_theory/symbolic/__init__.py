@@ -26,7 +26,6 @@ from msda_theory.symbolic.dirichlet import DIRICHLET_FAULTS, ROLE_FAULTS, dirich
 from msda_theory.symbolic.many_samples import THEOREM5_FAULTS, TWO_RATIO_FAULTS, theorem5, two_ratios_are_mixup
 from msda_theory.symbolic.many_taylor import FORMS, n_second_order
 from msda_theory.symbolic.many_terms import N_MOMENT_FAULTS, N_TERM_FAULTS, n_moments, n_terms
-from msda_theory.symbolic.mean_point import MEAN_POINT_FAULTS, mean_point
 from msda_theory.symbolic.ratio_moments import beta_density, beta_moment, tilted_density, tilted_moment
 from msda_theory.symbolic.regularisers import lambdify_regularisers, printed_regularisers, regularisers
 from msda_theory.symbolic.rewriting import (
@@ -51,7 +50,6 @@ FAULTS = {
     "seen_moments": MOMENT_FAULTS,
     "assembly": ASSEMBLY_FAULTS,
     "theorem1": THEOREM1_FAULTS,
-    "mean_point": MEAN_POINT_FAULTS,
     "dirichlet_conjugacy": DIRICHLET_FAULTS,
     "n_role_form": ROLE_FAULTS,
     "n_second_order": TAYLOR_FAULTS,
@@ -84,7 +82,6 @@ __all__ = [
     "seen_moments",
     "assembly",
     "theorem1",
-    "mean_point",
     "dirichlet_conjugacy",
     "n_role_form",
     "n_second_order",

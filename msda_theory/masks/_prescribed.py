@@ -110,7 +110,7 @@ class Gaussian(MaskLaw):
         return moment
 
     def __repr__(self) -> str:
-        return f"Gaussian({self.shape}, {self.prescribed!r})"
+        return f"Gaussian({self.shape}, {getattr(self.prescribed, '__qualname__', repr(self.prescribed))})"
 
 
 def _asymmetry(moment: SecondMoment) -> tuple[float, float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from figures import park2022, zhang2021
 from figures.definition import Figure
 
-FIGURES: dict[str, Figure] = {figure.id: figure for figure in (*park2022.ALL, zhang2021.FIG2)}
+FIGURES: dict[str, Figure] = {
+}
 ALL = "all"
 
 

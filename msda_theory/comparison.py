@@ -1,32 +1,38 @@
-"""Exact loss against its expansion: both, what is left over, and how much of the augmentation's effect that is."""
+"""Exact loss against two expansions: what each leaves over, how much of the effect that is, and the next order."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from msda_theory._shown import WIDTH, Shown
 from msda_theory.augmentation import Augmentation
 from msda_theory.exact import ExactLoss, exact_loss
-from msda_theory.expansions import TaylorLoss, taylor_loss
+from msda_theory.expansions.mean_point import MeanPointLoss, mean_point_loss
+from msda_theory.expansions.next_order import NextOrder, Trust, radius_of_trust
+from msda_theory.expansions.second_order import TaylorLoss, taylor_loss
 from msda_theory.losses import Loss
 
-WIDTH = 100  # columns of the printed table
+COLUMNS = ("quantity", "exact", "expansion about the data", "about the mean points")
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """An exact MSDA loss and its expansion; prints as a table, in a terminal and in a notebook."""
+class Comparison(Shown):
+    """An exact MSDA loss, its expansion about the data (`theory`) and that about the mean mixed points.
+
+    Prints as a table, in a terminal and in a notebook.
+    """
 
     exact: ExactLoss
     theory: TaylorLoss
     title: str
+    mean_point: MeanPointLoss
+    trust: Trust
 
     @property
     def effect(self) -> float:
@@ -35,45 +41,91 @@ class Comparison:
 
     @property
     def remainder(self) -> float:
-        """What the expansion misses: exact - (L_m + R1 + R2 + R3)."""
+        """What the expansion about the data misses: exact - (L_m + R1 + R2 + R3)."""
         return self.exact.value - self.theory.total
+
+    @property
+    def mean_point_remainder(self) -> float:
+        """What the expansion about the mean mixed points misses."""
+        return self.exact.value - self.mean_point.total
 
     @property
     def relative_remainder(self) -> float:
         """|remainder| as a share of |effect|: 0 is a perfect expansion, 1 is no better than L_m alone."""
-        return abs(self.remainder) / abs(self.effect) if self.effect else float("nan")
+        return self._share(self.remainder)
+
+    @property
+    def relative_mean_point_remainder(self) -> float:
+        return self._share(self.mean_point_remainder)
+
+    def _share(self, remainder: float) -> float:
+        return abs(remainder) / abs(self.effect) if self.effect else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain numbers and strings, for JSON; None for a relative remainder where there is no effect."""
-        derived = {k: getattr(self, k) for k in ("effect", "remainder", "relative_remainder")}
-        derived = {k: v if math.isfinite(v) else None for k, v in derived.items()}
+        """Everything as plain numbers and strings, for JSON; None for what is not finite, as without an effect."""
         theory = {**asdict(self.theory), "total": self.theory.total}
-        return {"title": self.title, "exact": asdict(self.exact), "theory": theory, **derived}
+        remainders = {
+            "remainder": self.mean_point_remainder,
+            "relative_remainder": self.relative_mean_point_remainder,
+        }
+        report = {
+            "title": self.title,
+            "exact": asdict(self.exact),
+            "theory": theory,
+            **{k: getattr(self, k) for k in ("effect", "remainder", "relative_remainder")},
+            "mean_point": {**asdict(self.mean_point), "total": self.mean_point.total, **remainders},
+            "trust": {
+                "data": _order_numbers(self.trust.data),
+                "mean_points": _order_numbers(self.trust.mean_points),
+                "reason": self.trust.reason,
+            },
+        }
+        return _finite(report)
 
     def __rich__(self) -> Table:
         table = Table(title=self.title, title_justify="left", min_width=min(len(self.title), WIDTH))
-        table.add_column("quantity")
-        table.add_column("value", justify="right")
-        table.add_column("note")
-        theory, exact = self.theory, self.exact
-        table.add_row("standard loss L_m", f"{theory.standard:.10f}", "")
-        table.add_row("R1 (slope)", f"{theory.r1:+.10f}", "")
-        table.add_row("R2 (gradients)", f"{theory.r2:+.10f}", "")
-        table.add_row("R3 (Hessian)", f"{theory.r3:+.10f}", "", end_section=True)
-        table.add_row("expansion", f"{theory.total:.10f}", f"{theory.form} form")
-        table.add_row("exact", f"{exact.value:.10f}", f"+- {exact.error:.1g}, {exact.method}", end_section=True)
-        table.add_row("remainder", f"{self.remainder:+.3e}", f"{self.relative_remainder:.2%} of the effect")
+        table.add_column(COLUMNS[0])
+        for name in COLUMNS[1:]:
+            table.add_column(name, justify="right")
+        theory, mean, exact = self.theory, self.mean_point, self.exact
+        table.add_row("standard loss L_m", "", f"{theory.standard:.10f}", "")
+        table.add_row("loss at the mean points", "", "", f"{mean.standard:.10f}")
+        table.add_row("R1 (slope)", "", f"{theory.r1:+.10f}", "")
+        table.add_row("label and point", "", "", f"{mean.label:+.10f}")
+        table.add_row("R2 (gradients)", "", f"{theory.r2:+.10f}", f"{mean.r2:+.10f}")
+        table.add_row("R3 (Hessian)", "", f"{theory.r3:+.10f}", f"{mean.r3:+.10f}", end_section=True)
+        table.add_row("loss", f"{exact.value:.10f}", f"{theory.total:.10f}", f"{mean.total:.10f}")
+        table.add_row("", f"+- {exact.error:.1g}, {exact.method}", f"{theory.form} form", "", end_section=True)
+        table.add_row("remainder", "", f"{self.remainder:+.3e}", f"{self.mean_point_remainder:+.3e}")
+        shares = (self.relative_remainder, self.relative_mean_point_remainder)
+        table.add_row("", "", *(f"{share:.2%} of the effect" for share in shares), end_section=True)
+        orders = self.trust.data, self.trust.mean_points
+        if not self.trust.reason:
+            table.add_row("third order / second", "", *map(_ratio_text, orders))
+            table.add_row("radius of trust", "", *map(_radius_text, orders))
+        else:
+            table.caption, table.caption_justify = f"radius of trust: {self.trust.reason}", "left"
         return table
 
-    def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=WIDTH)
-        console.print(self)
-        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
-    def _repr_html_(self) -> str:
-        console = Console(file=io.StringIO(), record=True, width=WIDTH)
-        console.print(self)
-        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+def _ratio_text(order: NextOrder | None) -> str:
+    return "" if order is None else f"{order.ratio:.2g} +- {order.ratio_error:.1g}"
+
+
+def _radius_text(order: NextOrder | None) -> str:
+    return "" if order is None else f"{order.radius:.2g}"
+
+
+def _order_numbers(order: NextOrder | None) -> dict[str, float] | None:
+    if order is None:
+        return None
+    return {k: getattr(order, k) for k in ("third", "error", "second", "ratio", "ratio_error", "radius")}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def compare(
@@ -86,7 +138,13 @@ def compare(
     as_printed: bool = False,
     **exact_options: Any,
 ) -> Comparison:
-    """`exact_loss` and `taylor_loss` on the same problem; `exact_options` go to `exact_loss`."""
+    """`exact_loss`, `taylor_loss` and `mean_point_loss` on the same problem; `exact_options` go to `exact_loss`.
+
+    `as_printed` concerns the expansion about the data.  Beside both stands how far the next order reaches
+    (`radius_of_trust`).
+    """
     theory = taylor_loss(model, loss, x, y, augmentation, as_printed=as_printed)
+    mean_point = mean_point_loss(model, loss, x, y, augmentation)
     exact = exact_loss(model, loss, x, y, augmentation, **exact_options)
-    return Comparison(exact, theory, f"{loss!r}, {augmentation.mask!r}, {augmentation.ratio!r}")
+    trust = radius_of_trust(model, loss, x, y, augmentation, theory, mean_point)
+    return Comparison(exact, theory, f"{loss!r}, {augmentation.mask!r}, {augmentation.ratio!r}", mean_point, trust)

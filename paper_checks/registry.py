@@ -38,6 +38,14 @@ MODULES = (
     "park2022.fig4",
     "zhang2021.lemma31",
     "zhang2021.fig2",
+    "carratino2022.rewriting",
+    "carratino2022.terms",
+    "carratino2022.cross_entropy",
+    "carratino2022.with_zhang",
+    "carratino2022.bounds",
+    "carratino2022.readings",
+    "carratino2022.ratio_laws",
+    "carratino2022.ratio_design",
     "peers.kornia",
 )
 #: modules with claims about another package, not imported where it is not installed

@@ -10,14 +10,19 @@ import pytest
 import torch
 
 import msda_theory as mt
-from tests.helpers import Quadratic, TanhNetwork, inputs, labels
+from msda_theory.expansions import NextOrder
+from tests.helpers import Quadratic, TanhNetwork, inputs, labels, relu_network
 
 EXACT = mt.ExactLoss(value=1.0, error=1e-9, method="enumerate", evaluations=12)
 THEORY = mt.TaylorLoss(standard=0.6, r1=0.1, r2=0.2, r3=0.05, form="default")
 
 
-def made(exact: mt.ExactLoss = EXACT, theory: mt.TaylorLoss = THEORY) -> mt.Comparison:
-    return mt.Comparison(exact, theory, "Logistic(), Mixup((2,)), Beta(a=1.0, b=1.0)")
+MEAN_POINT = mt.MeanPointLoss(standard=0.8, label=-0.03, r2=0.15, r3=0.07)
+TRUST = mt.Trust(NextOrder(third=-0.2, error=0.01, second=0.25), NextOrder(third=0.038, error=0.0019, second=0.19))
+
+
+def made(exact: mt.ExactLoss = EXACT, theory: mt.TaylorLoss = THEORY, trust: mt.Trust = TRUST) -> mt.Comparison:
+    return mt.Comparison(exact, theory, "Logistic(), Mixup((2,)), Beta(a=1.0, b=1.0)", MEAN_POINT, trust)
 
 
 def compared(**options: object) -> mt.Comparison:
@@ -32,6 +37,8 @@ def test_definitions() -> None:
     assert comparison.effect == pytest.approx(0.4)
     assert comparison.remainder == pytest.approx(0.05)
     assert comparison.relative_remainder == pytest.approx(0.125)
+    assert comparison.mean_point_remainder == pytest.approx(0.01)
+    assert comparison.relative_mean_point_remainder == pytest.approx(0.025)
     negative = made(theory=mt.TaylorLoss(1.4, -0.1, -0.2, 0.0, "default"))
     assert negative.effect == pytest.approx(-0.4)
     assert negative.remainder == pytest.approx(-0.1)
@@ -42,18 +49,24 @@ def test_no_effect_has_no_share() -> None:
     comparison = made(theory=mt.TaylorLoss(1.0, 0.0, 0.0, 0.0, "default"))
     assert math.isnan(comparison.relative_remainder)
     assert comparison.to_dict()["relative_remainder"] is None
+    assert comparison.to_dict()["mean_point"]["relative_remainder"] is None
     json.dumps(comparison.to_dict(), allow_nan=False)
     assert str(comparison)
 
 
-def test_compare_calls_both_on_the_same_problem() -> None:
+def test_compare_calls_all_on_the_same_problem() -> None:
     comparison = compared()
     x, loss = inputs(4, 3, 4), mt.losses.Logistic()
     augmentation = mt.Augmentation(mt.Beta(0.3, 2.0), mt.masks.CutMix((3, 4), sampler="clip"))
     problem = (TanhNetwork((3, 4)), loss, x, labels(loss, 4, 1), augmentation)
     assert comparison.exact == mt.exact_loss(*problem)
     assert comparison.theory == mt.taylor_loss(*problem)
-    assert compared(as_printed=True).theory == mt.taylor_loss(*problem, as_printed=True)
+    assert comparison.mean_point == mt.mean_point_loss(*problem)
+    assert comparison.trust.data.second == comparison.theory.r2 + comparison.theory.r3
+    assert comparison.trust.mean_points.second == comparison.mean_point.second
+    printed = compared(as_printed=True)
+    assert printed.theory == mt.taylor_loss(*problem, as_printed=True)
+    assert printed.mean_point == comparison.mean_point
     assert comparison.remainder == comparison.exact.value - comparison.theory.total
 
 
@@ -72,6 +85,13 @@ def test_the_dictionary_is_json_and_complete() -> None:
     theory = read["theory"]
     assert theory["total"] == theory["standard"] + theory["r1"] + theory["r2"] + theory["r3"]
     assert read["remainder"] == read["exact"]["value"] - theory["total"]
+    mean = read["mean_point"]
+    assert mean["total"] == mean["standard"] + (mean["label"] + mean["r2"] + mean["r3"])
+    assert mean["remainder"] == read["exact"]["value"] - mean["total"]
+    for order in (read["trust"]["data"], read["trust"]["mean_points"]):
+        assert order["ratio"] == abs(order["third"]) / abs(order["second"])
+        assert order["radius"] == abs(order["second"]) / abs(order["third"])
+    assert read["trust"]["reason"] == ""
     assert read["title"] == "Logistic(), CutMix((3, 4), sampler='clip'), Beta(a=0.3, b=2.0)"
 
 
@@ -80,11 +100,29 @@ def test_the_text_holds_every_number() -> None:
     for expected in ("0.6000000000", "+0.1000000000", "+0.2000000000", "+0.0500000000", "0.9500000000", "1.0000000000"):
         assert expected in text
     assert "+- 1e-09, enumerate" in text
-    assert "12.50% of the effect" in text
+    assert "12.50% of the effect" in text and "2.50% of the effect" in text
+    for expected in ("0.8000000000", "-0.0300000000", "+0.1500000000", "+0.0700000000", "0.9900000000"):
+        assert expected in text
+    assert "0.8 +- 0.04" in text and "0.2 +- 0.01" in text and "1.2" in text and "5" in text
     assert "default form" in text
     assert "Logistic(), Mixup((2,)), Beta(a=1.0, b=1.0)" in text
     assert "\x1b" not in text, "no escape codes in a string"
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_without_a_radius_the_text_says_why() -> None:
+    text = str(made(trust=mt.Trust(None, None, "none, the network is piecewise linear")))
+    assert "radius of trust: none, the network is piecewise linear" in text
+    assert "third order" not in text
+
+
+def test_a_relu_network_has_no_radius() -> None:
+    x, loss = inputs(4, 2), mt.losses.Logistic()
+    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,)))
+    with pytest.warns(mt.ZeroHessianNotice):
+        comparison = mt.compare(relu_network(0), loss, x, labels(loss, 4, 1), augmentation, rtol=1e-2)
+    assert comparison.to_dict()["trust"]["data"] is None
+    assert "piecewise linear" in str(comparison)
 
 
 class Text(HTMLParser):

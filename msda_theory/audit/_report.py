@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
+from msda_theory._shown import WIDTH, Shown
 from msda_theory.audit._closed_forms import Fit
 from msda_theory.audit._conventions import Line
 from msda_theory.audit._hypotheses import Hypothesis
 from msda_theory.audit._moments import Estimate
 from msda_theory.quadrature import Array
 
-WIDTH = 110
 DIGITS = 4  # of the maps in JSON: their bounds are larger than 1e-3
 
 
@@ -30,7 +29,7 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class AuditReport:
+class AuditReport(Shown):
     """What was found of an augmentation; every bound holds at once with probability 1 - `false_alarm` and more.
 
     lines       findings in words, each with its figures
@@ -92,16 +91,6 @@ class AuditReport:
             theory.add_row(h.theorem, h.verdict, h.reason)
         theory.add_row("loss expansion", "", self.expansion)
         return Group(found, theory, f"all bounds hold at once, except with probability {self.false_alarm:g}")
-
-    def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=WIDTH)
-        console.print(self)
-        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
-
-    def _repr_html_(self) -> str:
-        console = Console(file=io.StringIO(), record=True, width=WIDTH)
-        console.print(self)
-        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
 
 def _rounded(values: Array) -> list[Any]:

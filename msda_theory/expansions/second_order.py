@@ -31,6 +31,8 @@ from msda_theory.derivatives import contracted_hessian, jacobian
 from msda_theory.losses import Loss
 from msda_theory.quadrature import Array
 
+ZERO_HESSIAN = "the Hessian is zero at every sample (a ReLU network?): R3 is 0, and the expansion misses the kinks"
+
 
 class ZeroHessianNotice(UserWarning):
     """The network is piecewise linear: its Hessian term R3 is zero almost everywhere."""
@@ -108,9 +110,8 @@ def taylor_loss(
 
 def as_numbers(terms: Terms, model: Callable[[Tensor], Tensor], x: Tensor, form: str) -> TaylorLoss:
     """The terms as floats, with the notice, for the caller of the caller, where a network's Hessian is missed."""
-    if terms.hessian_is_zero and not _is_affine(model, x):
-        message = "the Hessian is zero at every sample (a ReLU network?): R3 is 0, and the expansion misses the kinks"
-        warnings.warn(message, ZeroHessianNotice, stacklevel=3)
+    if terms.hessian_is_zero and not is_affine(model, x):
+        warnings.warn(ZERO_HESSIAN, ZeroHessianNotice, stacklevel=3)
     return TaylorLoss(float(terms.standard), float(terms.r1), float(terms.r2), float(terms.r3), form)
 
 
@@ -178,7 +179,8 @@ def scatter(flat: Tensor, mean: Tensor) -> Tensor:
     return spread + centred.unsqueeze(-1) * centred.unsqueeze(-2)
 
 
-def _is_affine(model: Callable[[Tensor], Tensor], x: Tensor) -> bool:
+def is_affine(model: Callable[[Tensor], Tensor], x: Tensor) -> bool:
+    """Whether f at the midpoint of neighbours in the batch is the mean of f there, to rounding."""
     f = outputs(model, x)
     partner, image = x.roll(1, 0), f.roll(1, 0)
     gap = (outputs(model, (x + partner) / 2) - (f + image) / 2).abs().max()

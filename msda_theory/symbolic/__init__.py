@@ -8,6 +8,7 @@
 `FAULTS` names the faults that each derivation can plant in itself.
 """
 
+from msda_theory.symbolic.all_orders import ALL_ORDER_FAULTS, WITHIN_FAULTS, all_orders, averaged_within
 from msda_theory.symbolic.assembly import ASSEMBLY_FAULTS, assembly
 from msda_theory.symbolic.coefficients import (
     GMIX_FAULTS,
@@ -26,6 +27,27 @@ from msda_theory.symbolic.dirichlet import DIRICHLET_FAULTS, ROLE_FAULTS, dirich
 from msda_theory.symbolic.many_samples import THEOREM5_FAULTS, TWO_RATIO_FAULTS, theorem5, two_ratios_are_mixup
 from msda_theory.symbolic.many_taylor import FORMS, n_second_order
 from msda_theory.symbolic.many_terms import N_MOMENT_FAULTS, N_TERM_FAULTS, n_moments, n_terms
+from msda_theory.symbolic.mean_point import MEAN_POINT_FAULTS, mean_point
+from msda_theory.symbolic.perturbed_cross_entropy import (
+    CE_FAULTS,
+    COROLLARY4_FAULTS,
+    corollary4,
+    cross_entropy_derivatives,
+)
+from msda_theory.symbolic.perturbed_erm import (
+    COVARIANCE_FAULTS,
+    PERTURBED_FORM_FAULTS,
+    SPLIT_FAULTS,
+    half_split,
+    perturbation_covariances,
+    perturbed_form,
+)
+from msda_theory.symbolic.perturbed_terms import (
+    PERTURBED_TAYLOR_FAULTS,
+    PERTURBED_TERM_FAULTS,
+    perturbed_second_order,
+    perturbed_terms,
+)
 from msda_theory.symbolic.ratio_moments import beta_density, beta_moment, tilted_density, tilted_moment
 from msda_theory.symbolic.regularisers import lambdify_regularisers, printed_regularisers, regularisers
 from msda_theory.symbolic.rewriting import (
@@ -50,6 +72,7 @@ FAULTS = {
     "seen_moments": MOMENT_FAULTS,
     "assembly": ASSEMBLY_FAULTS,
     "theorem1": THEOREM1_FAULTS,
+    "mean_point": MEAN_POINT_FAULTS,
     "dirichlet_conjugacy": DIRICHLET_FAULTS,
     "n_role_form": ROLE_FAULTS,
     "n_second_order": TAYLOR_FAULTS,
@@ -57,6 +80,15 @@ FAULTS = {
     "n_moments": N_MOMENT_FAULTS,
     "theorem5": THEOREM5_FAULTS,
     "two_ratios_are_mixup": TWO_RATIO_FAULTS,
+    "all_orders": ALL_ORDER_FAULTS,
+    "averaged_within": WITHIN_FAULTS,
+    "half_split": SPLIT_FAULTS,
+    "perturbed_form": PERTURBED_FORM_FAULTS,
+    "perturbation_covariances": COVARIANCE_FAULTS,
+    "perturbed_second_order": PERTURBED_TAYLOR_FAULTS,
+    "perturbed_terms": PERTURBED_TERM_FAULTS,
+    "cross_entropy_derivatives": CE_FAULTS,
+    "corollary4": COROLLARY4_FAULTS,
     "cutmix_coefficient": OVERLAP_FAULTS["printed"],
     "cutmix_limit": LIMIT_FAULTS["inside"],
     "stochastic_coefficient": STOCHASTIC_FAULTS,
@@ -82,6 +114,7 @@ __all__ = [
     "seen_moments",
     "assembly",
     "theorem1",
+    "mean_point",
     "dirichlet_conjugacy",
     "n_role_form",
     "n_second_order",
@@ -89,6 +122,15 @@ __all__ = [
     "n_moments",
     "theorem5",
     "two_ratios_are_mixup",
+    "all_orders",
+    "averaged_within",
+    "half_split",
+    "perturbed_form",
+    "perturbation_covariances",
+    "perturbed_second_order",
+    "perturbed_terms",
+    "cross_entropy_derivatives",
+    "corollary4",
     "cutmix_coefficient",
     "cutmix_limit",
     "stochastic_coefficient",

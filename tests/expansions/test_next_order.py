@@ -1,0 +1,105 @@
+"""The third order against differences of the enumerated loss, and when none is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import msda_theory as mt
+from msda_theory.expansions import NextOrder, Trust, leading_moments, radius_of_trust
+from msda_theory.expansions.next_order import DRAWS, draw_pairs, third_about_data, third_about_mean_points
+from tests.expansions.test_mean_point import ATOMS, BOX, Pairs
+from tests.helpers import LOSSES, Quadratic, TanhNetwork, assert_close, inputs, labels, relu_network
+from verify.scaled_loss import scaled_loss, shares
+from verify.tolerances import FALSE_ALARM, monte_carlo
+
+STEP = 0.02
+
+
+def third(curve: Callable[[float], float]) -> float:
+    """curve'''(0)/6 by a central difference, one Richardson step: truncation STEP^4, rounding 1e-16/STEP^3 = 1e-11."""
+
+    def at(h: float) -> float:
+        return (curve(2 * h) - 2 * curve(h) + 2 * curve(-h) - curve(-2 * h)) / (12 * h**3)
+
+    return (4 * at(STEP) - at(2 * STEP)) / 3
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("label", ["nominal", "realised"])
+def test_both_third_orders_against_enumeration(loss: mt.losses.Loss, label: str) -> None:
+    x, y, model = inputs(4, 2, 3) / 2, labels(loss, 4, 2), TanhNetwork((2, 3), 2)
+    augmentation = mt.Augmentation(ATOMS, BOX, label)
+    draw, law, pairs = draw_pairs(x, augmentation, 20_000, 1), shares(augmentation), Pairs(x, y, label)
+    with torch.no_grad():
+        data = third_about_data(model, loss, x, y, draw)
+        mean = third_about_mean_points(model, loss, x, y, leading_moments(augmentation), draw)
+        truth = third(lambda eps: scaled_loss(model, loss, x, y, law, eps).value)
+    of_pairs = third(lambda eps: pairs.loss(model, loss, eps))
+    for (value, error), stated in ((data, truth), (mean, of_pairs)):
+        tolerance = monte_carlo(error, FALSE_ALARM, comparisons=16)
+        assert_close(value, stated, tolerance + 1e-4 * abs(stated))
+        assert 0 < error < 0.2
+
+
+def trusted(model: Callable[[Tensor], Tensor], loss: mt.losses.Loss, x: Tensor) -> Trust:
+    y, augmentation = labels(loss, len(x), 1), mt.Augmentation(mt.Beta(0.5, 2.0), mt.masks.Mixup(tuple(x.shape[1:])))
+    return mt.compare(model, loss, x, y, augmentation, rtol=1e-2).trust
+
+
+def test_it_is_the_same_each_time() -> None:
+    first, second = (trusted(TanhNetwork((3,)), mt.losses.Logistic(), inputs(5, 3)) for _ in range(2))
+    assert first == second and first.data is not None and first.mean_points is not None
+    assert 0 < first.mean_points.ratio < first.data.ratio
+    assert first.data.radius == pytest.approx(1 / first.data.ratio)
+    assert 0 < first.data.ratio_error < first.data.ratio
+
+
+def test_no_third_order_where_the_loss_is_quadratic() -> None:
+    trust = trusted(Quadratic((3,), curved=False), mt.losses.Squared(), inputs(5, 3))
+    assert trust.data is not None and trust.mean_points is not None
+    assert max(trust.data.ratio, trust.mean_points.ratio) < 1e-12 and trust.data.radius > 1e12
+
+
+def test_an_affine_network_has_one_and_a_piecewise_linear_none() -> None:
+    assert trusted(nn.Linear(2, 1).double(), mt.losses.Logistic(), inputs(5, 2)).data is not None
+    with pytest.warns(mt.ZeroHessianNotice):
+        trust = trusted(relu_network(0), mt.losses.Logistic(), inputs(5, 2))
+    assert trust.data is trust.mean_points is None
+    assert "piecewise linear" in trust.reason
+
+
+class Refused(nn.Module):
+    """torch has no second forward derivative of silu."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.silu(x.flatten(1)).sum(1)
+
+
+def test_what_torch_cannot_differentiate_three_times_has_none() -> None:
+    theory, mean = mt.TaylorLoss(1.0, 0.1, 0.1, 0.1, "default"), mt.MeanPointLoss(1.0, 0.1, 0.1, 0.1)
+    x, loss = inputs(4, 2), mt.losses.Logistic()
+    problem = (Refused(), loss, x, labels(loss, 4, 1), mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,))))
+    trust = radius_of_trust(*problem, theory, mean)
+    assert trust.data is None and trust.reason.startswith("none, torch cannot differentiate the model three times")
+    assert "silu" in trust.reason and "\n" not in trust.reason
+
+
+def test_definitions_and_corners() -> None:
+    order = NextOrder(third=-0.2, error=0.01, second=0.4)
+    assert (order.ratio, order.ratio_error, order.radius) == pytest.approx((0.5, 0.025, 2.0))
+    assert NextOrder(0.1, 0.0, 0.0).ratio == math.inf
+    assert NextOrder(0.0, 0.0, 0.4).radius == math.inf
+    assert math.isnan(NextOrder(0.0, 0.0, 0.0).ratio)
+
+
+def test_draws_are_few_and_fit_the_data() -> None:
+    x = inputs(4, 3, 2, 3).float()
+    draw = draw_pairs(x, mt.Augmentation(ATOMS, BOX, "realised"))
+    assert DRAWS <= 1000 and draw.masks.shape == (DRAWS, 1, 2, 3) and draw.masks.dtype == torch.float32
+    assert_close(draw.weight, draw.masks.flatten(1).mean(1, keepdim=True), 1e-6)
+    assert set(draw.ratio.flatten().tolist()) <= {torch.tensor(v).item() for v in ATOMS.values}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from figures import mixupe2023, park2022, three_expansions, zhang2021
 from figures.definition import Figure
 
 FIGURES: dict[str, Figure] = {
+    figure.id: figure for figure in (*park2022.ALL, zhang2021.FIG2, *mixupe2023.ALL, three_expansions.FIGURE)
 }
 ALL = "all"
 

@@ -55,7 +55,7 @@ class TransformRefusedError(RuntimeError):
 
 def jacobian(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """df_k/dx_j at each sample: x (m, ...) to (m, K, d)."""
-    with _explained():
+    with explained():
         derivative = vmap(jacrev(lambda sample: _single(model, sample)), chunk_size=_chunk(x, x[0].numel()))
         return derivative(x).flatten(2)
 
@@ -67,7 +67,7 @@ def contracted_hessian(model: Callable[[Tensor], Tensor], x: Tensor, coefficient
     def contracted(sample: Tensor, weights: Tensor) -> Tensor:
         return (weights * _single(model, sample)).sum()
 
-    with _explained():
+    with explained():
         derivative = vmap(hessian(contracted), chunk_size=_chunk(x, size**2))
         return derivative(x, coefficients).reshape(len(x), size, size)
 
@@ -81,7 +81,7 @@ def _chunk(x: Tensor, elements: int) -> int:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     try:
         yield
     except (OutputShapeError, torch.OutOfMemoryError):

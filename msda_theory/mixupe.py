@@ -21,7 +21,7 @@ from torch.func import jvp
 
 from msda_theory._model import outputs
 from msda_theory._validation import require_data, require_eval_mode, require_finite_positive, require_kind
-from msda_theory.derivatives import _explained, jacobian
+from msda_theory.derivatives import explained, jacobian
 from msda_theory.losses import Loss
 from msda_theory.ratios import RatioLaw
 
@@ -133,7 +133,7 @@ def _penalty(model: Model, loss: Loss, x: Tensor, y: Tensor, ratio: RatioLaw, ap
 
 
 def _first_order(model: Model, loss: Loss, x: Tensor, y: Tensor) -> Tensor:
-    with _explained():
+    with explained():
         f, along = jvp(lambda z: outputs(model, z), (x,), (_away(x),))[:2]
     return ((loss.h1(f) - loss.prepare(y, f.detach())) * along).sum(-1)
 

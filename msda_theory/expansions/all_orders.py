@@ -24,7 +24,7 @@ from torch import Tensor
 from msda_theory._model import outputs
 from msda_theory._progress import track
 from msda_theory._validation import require_at_least, require_choice, require_data, require_eval_mode, require_kind
-from msda_theory.derivatives import CHUNK_ELEMENTS, _explained
+from msda_theory.derivatives import CHUNK_ELEMENTS, explained
 from msda_theory.expansions.directions import Kinks, derivatives_at_zero, output_derivatives, taylor_coefficients
 from msda_theory.losses import Loss
 from msda_theory.ratios import RatioLaw
@@ -144,7 +144,7 @@ def directional_terms(towards: Tensor, loss: Loss, labels: Tensor, share: Share,
             total = a * (total + step)
         return total
 
-    with _explained():
+    with explained():
         if form == "plain":
             found = derivatives_at_zero(lambda a: _mean_losses(loss, start + move(a), y), order, towards)
             powers = torch.cat([share.moments.new_ones(1), share.moments])

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import jvp
 
 from msda_theory._model import outputs
-from msda_theory.derivatives import CHUNK_ELEMENTS, _explained
+from msda_theory.derivatives import CHUNK_ELEMENTS, explained
 from msda_theory.expansions.second_order import ZeroHessianNotice
 
 
@@ -33,7 +33,7 @@ def output_derivatives(model: Callable[[Tensor], Tensor], x: Tensor, order: int,
         start, move = x[i], x[r] - x[i]
         return derivatives_at_zero(lambda a: outputs(model, start + a * move), order, x)
 
-    with _explained():
+    with explained():
         found = torch.cat([towards(*now.unbind(1)) for now in pairs.split(block)], 1)
     found = found.unflatten(1, (len(rows), len(x)))
     _require_finite_derivatives(found, rows)

@@ -35,7 +35,7 @@ from msda_theory.masks._moments import SecondMoment
 #: sides above this share of an axis are summed one by one; below it the difference loses (1+s)/(1-s) = 4 times an axis
 LARGEST_SHARE = 0.6
 #: images at a time: enough for long rows, few enough for the processor's cache; fewer where they are transformed twice
-CHUNK, TRANSFORMED = 16, 4
+CHUNK, TRANSFORMED = 16, 2
 
 
 @dataclass(frozen=True)

@@ -76,10 +76,14 @@ class SeparableMoment(SecondMoment):
     def _form_of(self, images: Tensor, total: Tensor | None) -> Tensor:
         """E[X^2] = ||R V C^T||^2 with R^T R = E[b b^T] and C^T C = E[c c^T]."""
         rows, columns = (root.to(images) for root in self._roots(images.dtype))
-        form = self.scale**2 * (thin_product(rows, images) @ columns.T).square().sum((-1, -2))
-        if total is None:
-            return form
-        return form + self.offset * total * (self.offset * total + 2 * self.scale * self._mean_of(images))
+        square = (thin_product(rows, images) @ columns.T).square().sum((-1, -2))
+        return self._with_constant(square, None if total is None else self._mean_of(images), total)
+
+    def _with_constant(self, square: Tensor, mean: Tensor | None, total: Tensor | None) -> Tensor:
+        """E[(offset T + scale X)^2] from E[X^2], E[X] and T; the latter two not where offset = 0."""
+        if mean is None or total is None:
+            return self.scale**2 * square
+        return self.scale**2 * square + self.offset * total * (self.offset * total + 2 * self.scale * mean)
 
     def _roots(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """R (k, H) and C (l, W), k and l the numerical ranks in this dtype: kept for the next call."""
@@ -113,10 +117,9 @@ class BoxMoment(SeparableMoment):
     def _form_of(self, images: Tensor, total: Tensor | None) -> Tensor:
         if images.requires_grad:
             return super()._form_of(images, total)
-        given = box_sums(images, self.sides, self.sampler).mul_(self.scale)
-        if total is not None:
-            given.add_(self.offset * total)
-        return given.square_().mean(0).mean(0)
+        sums = box_sums(images, self.sides, self.sampler)
+        mean = None if total is None else sums.mean(0).mean(0)
+        return self._with_constant(sums.square_().mean(0).mean(0), mean, total)
 
     def _roots(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The equally likely intervals themselves: their rank is full."""

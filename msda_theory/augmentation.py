@@ -21,15 +21,13 @@ import torch
 from torch import Tensor
 
 from msda_theory._validation import require_choice, require_kind
+from msda_theory.averages import averaged_moment, is_finite_sum, law_parts, ratio_rule, second_role
 from msda_theory.masks import MaskLaw, NotEnumerableError, SecondMoment
-from msda_theory.masks._moments import MixedMoment, OuterSum
 from msda_theory.quadrature import Array, refine
-from msda_theory.ratios import RatioLaw, RatioRule
+from msda_theory.ratios import RatioLaw
 
 LABEL_RULES = ("nominal", "realised")
 MOMENT_RTOL = 1e-13
-#: of the quadratic forms that say when an average over the ratio has converged; they round at about 1e-13
-PROBE_RTOL, PROBES = 1e-11, 4
 LARGEST_DENSE = 4096
 LARGEST_TABLE = 2**27
 
@@ -92,7 +90,7 @@ class Augmentation:
     @property
     def exact_in_ratio(self) -> bool:
         """True where the average over the ratio is a finite sum, so that no quadrature is made."""
-        return all(law.constant_between_breaks for _, law in self._parts())
+        return is_finite_sum(self.mask)
 
     def converged(self, evaluate: Callable[[int], tuple[Array, float]], rtol: float, what: str) -> tuple[Array, float]:
         """An average over the ratio and its error: evaluated once where it is a finite sum, else refined."""
@@ -142,7 +140,7 @@ class Augmentation:
 
         Raises ToleranceError where the average over the ratio does not converge.
         """
-        return self._averaged(lambda law, rule: [])
+        return averaged_moment(self.ratio, self.mask)
 
     def seen_second_moment(self) -> SecondMoment:
         """A_jk = E_D[a_jk + (1-lambda)(mu_j + mu_k - 1)], what a sample sees over both roles, as `seen()` has it, for
@@ -156,7 +154,7 @@ class Augmentation:
                 f"label={self.label!r}: the structured second moment needs label='nominal'; seen().second has both, "
                 f"for up to d = {LARGEST_DENSE} pixels"
             )
-        return self._averaged(_second_role)
+        return averaged_moment(self.ratio, self.mask, second_role)
 
     def draw(self, n: int, seed: int | np.random.Generator | None = None) -> MixDraw:
         """`n` independent (mask, label weight) draws, float64."""
@@ -165,36 +163,9 @@ class Augmentation:
         masks = self.mask.sample(ratio, rng)
         return MixDraw(masks, self._first_weight(masks, ratio))
 
-    def _averaged(self, extra: Callable[[MaskLaw, RatioRule], list[SecondMoment]]) -> SecondMoment:
-        """Averages of a_jk, and what `extra` adds, by rules that are refined until they agree on a few random v."""
-        probes = torch.from_numpy(np.random.default_rng(0).standard_normal((PROBES, self.mask.size)))
-        finest: list[SecondMoment] = []
-
-        def evaluate(order: int) -> tuple[Array, float]:
-            finest[:] = [self._average_at(order, extra)]
-            forms = (probes * (finest[0] @ probes.T).T).sum(-1).numpy()
-            return forms, float(np.abs(forms).max())
-
-        if self.exact_in_ratio:
-            return self._average_at(1, extra)
-        refine(evaluate, PROBE_RTOL, f"the second moment of {self.mask!r}")
-        return finest[0]
-
-    def _average_at(self, order: int, extra: Callable[[MaskLaw, RatioRule], list[SecondMoment]]) -> SecondMoment:
-        moments = []
-        for probability, law in self._parts():
-            rule = ratio_rule(self.ratio, law, order).scaled(probability)
-            kept = rule.mass > 0
-            rule = RatioRule(rule.ratio[kept], rule.first[kept], rule.second[kept])
-            moments += [law.averaged_second_moment(rule.ratio, rule.mass), *extra(law, rule)]
-        return moments[0] if len(moments) == 1 else MixedMoment.sum(moments)
-
-    def _parts(self) -> Iterator[tuple[float, MaskLaw]]:
-        return ((p, law) for p, law in self.mask.parts if p > 0)
-
     def nodes(self, order: int) -> Iterator[tuple[MaskLaw, float, float, float]]:
         """(mask law, ratio, E[lambda; node], E[1-lambda; node]) of every node that has weight."""
-        for probability, law in self._parts():
+        for probability, law in law_parts(self.mask):
             rule = ratio_rule(self.ratio, law, order).scaled(probability)
             for node in zip(rule.ratio, rule.first, rule.second, strict=True):
                 if node[1] + node[2] > 0:
@@ -228,17 +199,6 @@ class Augmentation:
         first = table.first @ given + table.second @ kept
         second = given.T @ (table.first.unsqueeze(-1) * given) + kept.T @ (table.second.unsqueeze(-1) * kept)
         return torch.cat([first.unsqueeze(0), second]).numpy()
-
-
-def _second_role(law: MaskLaw, rule: RatioRule) -> list[SecondMoment]:
-    """E_D[(1-lambda)(mu_j + mu_k - 1)]."""
-    means = [second * (law.mean(ratio).flatten() - 0.5) for ratio, second in zip(rule.ratio, rule.second, strict=True)]
-    return [OuterSum(torch.stack(means).sum(0))]
-
-
-def ratio_rule(ratio: RatioLaw, mask: MaskLaw, order: int) -> RatioRule:
-    """The rule that suits a mask law: exact cell weights where it is constant between breaks, quadrature elsewhere."""
-    return ratio.cells(mask.breaks) if mask.constant_between_breaks else ratio.rule(order, mask.breaks)
 
 
 def _merged(masks: Tensor, first: Tensor, second: Tensor, shape: tuple[int, ...]) -> MixTable:

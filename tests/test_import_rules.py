@@ -37,12 +37,16 @@ VIOLATIONS = [
                 "msda_theory.masks": "import msda_theory.derivatives"}),
     ("theory", {"msda_theory.expansions": "from msda_theory.exact import exact_loss"}),
     ("theory", {"msda_theory.derivatives": "import msda_theory.exact"}),
+    ("oracle", {"msda_theory.exact_many": "import msda_theory.derivatives"}),
+    ("theory", {"msda_theory.expansions": "import msda_theory.exact_many"}),
+    ("laws", {"msda_theory.folded_ratios": "import msda_theory.losses"}),
     ("laws", {"msda_theory.masks": "import msda_theory.losses"}),
     ("algebra", {"msda_theory.symbolic": "import msda_theory.ratios"}),
     ("algebra", {"msda_theory.symbolic": "import torch"}),
     ("algebra", {"msda_theory.symbolic": "from numpy.polynomial import Polynomial"}),
     ("installed", {"msda_theory.ratios": "import flint"}),
     ("installed", {"msda_theory.comparison": "import matplotlib.pyplot"}),
+    ("installed", {"msda_theory.audit": "import kornia"}),
     ("tests-outside", {"verify": "import tests.helpers"}),
 ]  # fmt: skip
 

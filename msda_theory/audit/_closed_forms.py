@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from msda_theory.audit._draws import NOTHING, Draws
 from msda_theory.audit._moments import Estimate, pair_counts
-from msda_theory.augmentation import LARGEST_DENSE, ratio_rule
+from msda_theory.augmentation import LARGEST_DENSE
+from msda_theory.averages import ratio_rule
 from msda_theory.masks import (
     KERNELS,
     SAMPLERS,

@@ -199,7 +199,7 @@ def _packed(augmentation: Augmentation, order: int) -> Array:
 
 
 def _rule(ratio: RatioLaw, mask: MaskLaw, order: int) -> RatioRule:
-    """`augmentation.ratio_rule` with one more break, where the leading sample changes."""
+    """`averages.ratio_rule` with one more break, where the leading sample changes."""
     breaks = tuple(np.unique([*mask.breaks, LEADS_FROM]).tolist())
     return ratio.cells(breaks) if mask.constant_between_breaks else ratio.rule(order, breaks)
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from msda_theory import Augmentation, Beta, Mixture
 from msda_theory.masks import SAMPLERS, Bernoulli, CutMix, GMix, HMix, MaskLaw, Mixup, Stochastic, interval_cover
-from msda_theory.masks._averaged import LARGEST_SHARE, integral_image
+from msda_theory.masks._averaged import LARGEST_SHARE
 from msda_theory.masks._intervals import interval_count, sliding_sums
+from msda_theory.masks._shared_sums import integral_image
 from tests import oracles
 from tests.helpers import assert_close
 from tests.masks.cases import CASES, Case

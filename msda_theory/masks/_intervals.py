@@ -7,6 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from msda_theory._validation import require_choice
+
 SAMPLERS = ("printed", "inside", "clip", "torus")
 
 
@@ -23,7 +25,12 @@ def interval_cover(n: int, side: int, sampler: str) -> Tensor:
     - "inside": all n-side+1 positions inside the image;
     - "clip": centre uniform over the n pixels, side // 2 to either side, clipped at the border (released code);
     - "torus": all n positions, wrapped around the border.
+
+    Raises ValueError for a side outside 0..n, for "printed" with side = n, and for another sampler.
     """
+    require_choice("sampler", sampler, SAMPLERS)
+    if not 0 <= side <= n:
+        raise ValueError(f"side={side}: needed is 0 to n={n} pixels, a box that fits the image")
     count = interval_count(n, side, sampler)
     if count == 0:
         raise ValueError(

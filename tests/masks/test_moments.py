@@ -150,6 +150,20 @@ def test_boxes_of_all_sides_at_once_are_their_sum_one_by_one(shape: tuple[int, i
         assert (sides[:, 0] <= LARGEST_SHARE * shape[0]).any()
 
 
+@pytest.mark.parametrize(
+    ("side", "sampler", "message"),
+    [
+        (6, "inside", r"side=6: needed is 0 to n=5 pixels"),
+        (-1, "clip", r"side=-1: needed is 0 to n=5 pixels"),
+        (5, "printed", r"n - side = 0 positions"),
+        (2, "middle", r"sampler='middle'.*'torus'"),
+    ],
+)
+def test_a_box_that_does_not_fit_is_refused(side: int, sampler: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        interval_cover(5, side, sampler)
+
+
 def test_integral_images_are_cumulative_sums() -> None:
     images = vectors(3, 20).reshape(3, 4, 5)
     expected = torch.nn.functional.pad(images.cumsum(1).cumsum(2), (1, 0, 1, 0)).permute(2, 1, 0)

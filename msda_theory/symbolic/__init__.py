@@ -24,6 +24,7 @@ from msda_theory.symbolic.coefficients import (
 )
 from msda_theory.symbolic.derivation import Derivation, Step
 from msda_theory.symbolic.dirichlet import DIRICHLET_FAULTS, ROLE_FAULTS, dirichlet_conjugacy, n_role_form
+from msda_theory.symbolic.first_layer import FIRST_LAYER_FAULTS, first_layer
 from msda_theory.symbolic.many_samples import THEOREM5_FAULTS, TWO_RATIO_FAULTS, theorem5, two_ratios_are_mixup
 from msda_theory.symbolic.many_taylor import FORMS, n_second_order
 from msda_theory.symbolic.many_terms import N_MOMENT_FAULTS, N_TERM_FAULTS, n_moments, n_terms
@@ -73,6 +74,7 @@ FAULTS = {
     "assembly": ASSEMBLY_FAULTS,
     "theorem1": THEOREM1_FAULTS,
     "mean_point": MEAN_POINT_FAULTS,
+    "first_layer": FIRST_LAYER_FAULTS,
     "dirichlet_conjugacy": DIRICHLET_FAULTS,
     "n_role_form": ROLE_FAULTS,
     "n_second_order": TAYLOR_FAULTS,
@@ -116,6 +118,7 @@ __all__ = [
     "theorem1",
     "mean_point",
     "dirichlet_conjugacy",
+    "first_layer",
     "n_role_form",
     "n_second_order",
     "n_terms",

@@ -5,7 +5,7 @@ aug = mt.Augmentation(ratio=mt.Beta(1.0, 1.0), mask=mt.masks.CutMix((8, 8), samp
 print(mt.compare(model, mt.losses.Logistic(), x, y, aug))
 """
 
-from msda_theory import general_losses, losses, masks, mixupe, training
+from msda_theory import general_losses, losses, masks, mixupe, optimal_classifier, training
 from msda_theory.audit import AuditError, AuditReport, audit
 from msda_theory.augmentation import Augmentation, MixTable, SeenMoments
 from msda_theory.comparison import Comparison, compare
@@ -81,6 +81,7 @@ __all__ = [
     "mixupe",
     "n_mixup_loss",
     "n_mixup_terms",
+    "optimal_classifier",
     "perturbed_loss",
     "strongest_ratio_laws",
     "taylor_loss",

@@ -29,6 +29,8 @@ MODULES = (
     "park2022.proof",
     "park2022.many_samples",
     "park2022.definitions",
+    "park2022.classifier",
+    "park2022.certain_class",
     "park2022.first_layer",
     "park2022.loss_class",
     "park2022.rescaled_variance",

@@ -33,7 +33,7 @@ def test_an_unknown_claim_names_the_nearest() -> None:
 def test_a_claim_without_a_check_is_said_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     others = {name: claim for name, claim in registry.claims().items() if name != "park2022:thm7"}
     monkeypatch.setattr(registry, "claims", lambda: others)
-    with pytest.raises(UnknownClaimError, match="park2022:thm7.*has no check yet"):
+    with pytest.raises(UnknownClaimError, match=r"park2022:thm7.*has no check yet"):
         select(["park2022:thm7"])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.definition import Figure, Numbers, Settings
-from figures.style import APPROXIMATE, BOTH, COLUMN_WIDTH, EXACT, style
+from figures.style import APPROXIMATE, BOTH, COLUMN_WIDTH, EXACT, median_and_band, seeds_caption, style
 from msda_theory._progress import track
 from verify.mixupe_training import ARCHITECTURES, ETA, METHODS, Measure, alphas, losses, train
 
@@ -48,9 +48,9 @@ def draw_fig1(numbers: Numbers) -> Picture:
         axes = picture.subplots(2, len(LOSS_PANELS), sharex=True, sharey="row")
         for (upper, lower), (curve, label) in zip(axes.T, LOSS_PANELS.items(), strict=True):
             for method, look in METHOD_LOOKS.items():
-                _band(upper, runs[method], _curves(runs[method], curve), look, method)
+                median_and_band(upper, runs[method][0]["iterations"], _curves(runs[method], curve), method, look)
             gaps = _curves(runs[mixupe], curve) - _curves(runs[mixup], curve)
-            _band(lower, runs[mixupe], gaps, METHOD_LOOKS[mixupe], mixupe)
+            median_and_band(lower, runs[mixupe][0]["iterations"], gaps, mixupe, METHOD_LOOKS[mixupe])
             lower.axhline(0, **METHOD_LOOKS[mixup])
             upper.set_title(label)
             upper.set_yscale("log")
@@ -69,7 +69,7 @@ def draw_fig2(numbers: Numbers) -> Picture:
         for panel, (curve, label) in zip(axes, ALPHA_PANELS.items(), strict=True):
             for name, look in NETWORK_LOOKS.items():
                 runs = [run for run in numbers["runs"] if run["architecture"] == name]
-                _band(panel, runs, _curves(runs, curve), look, NAMES[name])
+                median_and_band(panel, runs[0]["iterations"], _curves(runs, curve), NAMES[name], look)
             panel.set_title(label)
             panel.set_xlabel("iteration")
             panel.set_xscale("symlog", linthresh=1)
@@ -97,17 +97,9 @@ def _curves(runs: Sequence[Numbers], name: str) -> Array:
     return np.array([run["curves"][name] for run in runs])
 
 
-def _band(axes: Axes, runs: Sequence[Numbers], values: Array, look: dict[str, Any], label: str) -> None:
-    """Median over the seeds as a line, smallest to largest value as a band."""
-    times = runs[0]["iterations"]
-    axes.fill_between(times, values.min(0), values.max(0), color=look["color"], alpha=0.18, lw=0)
-    axes.plot(times, np.median(values, 0), label=label, **look)
-
-
 def _legend(picture: Picture, axes: Axes, numbers: Numbers) -> None:
     handles, _ = axes.get_legend_handles_labels()
-    seeds = len({run["seed"] for run in numbers["runs"]})
-    caption = f"line: median of {seeds} seeds, band: smallest to largest" if seeds > 1 else "one seed"
+    caption = seeds_caption(len({run["seed"] for run in numbers["runs"]}))
     picture.legend(
         handles=handles, loc="outside lower center", ncols=len(handles), title=f"digits; {caption}", alignment="left"
     )

@@ -6,8 +6,15 @@ grey.  Fonts are embedded as TrueType.  pyplot is not used, so the user's backen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.0
 
@@ -54,3 +61,16 @@ def style() -> AbstractContextManager[None]:
 
     usual: dict[Any, Any] = {name: v for name, v in matplotlib.rcParamsDefault.items() if name != "backend"}
     return matplotlib.rc_context(usual | RC)
+
+
+def median_and_band(
+    axes: Axes, x: Sequence[float], curves: NDArray[np.float64], label: str, look: dict[str, Any], shade: float = 0.18
+) -> None:
+    """The median of curves (seeds, points) over the seeds as a line, from the smallest to the largest as a band."""
+    axes.fill_between(x, curves.min(0), curves.max(0), color=look["color"], alpha=shade, lw=0)
+    axes.plot(x, np.median(curves, 0), label=label, **look)
+
+
+def seeds_caption(seeds: int) -> str:
+    """What the lines and bands of `median_and_band` are."""
+    return f"line: median of {seeds} seeds, band: smallest to largest" if seeds > 1 else "one seed"

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from figures.definition import Figure, Numbers, Settings
-from figures.style import APPROXIMATE, BOTH, EXACT, PAGE_WIDTH, style
+from figures.style import APPROXIMATE, BOTH, EXACT, PAGE_WIDTH, median_and_band, seeds_caption, style
 from msda_theory import Augmentation, Beta, ZeroHessianNotice, exact_loss, mean_point_loss, taylor_loss
 from msda_theory._progress import track
 from msda_theory.losses import Loss
@@ -86,14 +86,12 @@ def draw(numbers: Numbers) -> Picture:
 def _panel(ax: Axes, alphas: Sequence[float], runs: Sequence[Numbers]) -> None:
     for key, (label, look) in LINES.items():
         curves = np.array([run[key] for run in runs])
-        ax.fill_between(alphas, curves.min(0), curves.max(0), color=look["color"], alpha=0.15, lw=0)
-        ax.plot(alphas, np.median(curves, 0), label=label, **look)
+        median_and_band(ax, alphas, curves, label, look, shade=0.15)
     ax.set_xscale("log", base=2)
 
 
 def _caption(numbers: Numbers) -> str:
-    seeds = len({run["seed"] for run in numbers["runs"]})
-    spread = f"line: median of {seeds} seeds, band: smallest to largest" if seeds > 1 else "one seed"
+    spread = seeds_caption(len({run["seed"] for run in numbers["runs"]}))
     return f"{numbers['samples']} digits, networks trained without augmentation; {spread}"
 
 

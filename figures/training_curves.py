@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from figures.definition import Numbers, Settings
-from figures.style import APPROXIMATE, BOTH, COLUMN_WIDTH, EXACT, style
+from figures.style import APPROXIMATE, BOTH, COLUMN_WIDTH, EXACT, median_and_band, seeds_caption, style
 from msda_theory import Beta
 from msda_theory._progress import track
 from msda_theory.masks import MaskLaw
@@ -66,7 +66,9 @@ def draw(numbers: Numbers) -> Picture:
             axes[0, k].set_title(column["title"])
             axes[-1, k].set_xlabel("iteration")
         handles, _ = axes[0, 0].get_legend_handles_labels()
-        picture.legend(handles=handles, loc="outside lower center", title=_caption(columns), alignment="left")
+        picture.legend(
+            handles=handles, loc="outside lower center", title=seeds_caption(len(columns[0]["runs"])), alignment="left"
+        )
     return picture
 
 
@@ -91,10 +93,4 @@ def _panel(axes: Axes, column: Numbers, part: str) -> None:
     iterations = column["runs"][0]["iterations"]
     for trained_by, loss, label, look in LINES:
         curves = np.array([run[trained_by][f"{part}_{loss}"] for run in column["runs"]])
-        axes.fill_between(iterations, curves.min(0), curves.max(0), color=look["color"], alpha=0.18, lw=0)
-        axes.plot(iterations, np.median(curves, 0), label=label, **look)
-
-
-def _caption(columns: Sequence[Numbers]) -> str:
-    seeds = len(columns[0]["runs"])
-    return f"line: median of {seeds} seeds, band: smallest to largest" if seeds > 1 else "one seed"
+        median_and_band(axes, iterations, curves, label, look)

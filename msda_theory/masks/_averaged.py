@@ -12,8 +12,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from msda_theory.masks._intervals import interval_count, interval_cover
+from msda_theory.masks._intervals import interval_count
 from msda_theory.masks._moments import SecondMoment
+from msda_theory.masks._separable import BoxMoment
 from msda_theory.masks._shared_sums import Axis, SharedSums, integral_image
 
 #: sides above this share of an axis are summed one by one; below it the difference loses (1+s)/(1-s) = 4 times an axis
@@ -41,13 +42,10 @@ class AveragedBoxes(SecondMoment):
         return v.reshape(math.prod(v.shape[:-1]), *self.shape_)
 
     def _apply(self, v: Tensor) -> Tensor:
-        images = self._images(v)
-        applied = torch.zeros_like(images)
-        for weight, sides in zip(self.weights.tolist(), self.sides.tolist(), strict=True):
-            covers = [interval_cover(n, side, self.sampler).to(v) for n, side in zip(self.shape_, sides, strict=True)]
-            rows, columns = (cover.T @ cover / len(cover) for cover in covers)
-            applied += weight * (rows @ images @ columns)
-        return applied.reshape(v.shape)
+        applied = torch.zeros_like(v)
+        for weight, (row, column) in zip(self.weights.tolist(), self.sides.tolist(), strict=True):
+            applied += weight * BoxMoment.of(self.shape_, (row, column), self.sampler, 0.0, 1.0)._apply(v)
+        return applied
 
     def _quadratic_form(self, v: Tensor) -> Tensor:
         if v.requires_grad:

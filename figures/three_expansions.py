@@ -1,4 +1,8 @@
-"""The exact Mixup loss and its two second-order expansions, about the data and about the mean mixed points."""
+"""The exact Mixup loss and three expansions of it.
+
+They are: to second order about the data (Park et al., Zhang et al.), to fourth order about the data along r - x_i
+(MixupE), and to second order about the mean mixed points (after Carratino et al.).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,16 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from figures.definition import Figure, Numbers, Settings
 from figures.style import APPROXIMATE, BOTH, EXACT, PAGE_WIDTH, median_and_band, seeds_caption, style
 from msda_theory import Augmentation, Beta, ZeroHessianNotice, exact_loss, mean_point_loss, taylor_loss
+from msda_theory._model import outputs
 from msda_theory._progress import track
+from msda_theory.expansions.all_orders import Share, directional_terms
+from msda_theory.expansions.directions import output_derivatives
 from msda_theory.losses import Loss
 from msda_theory.masks import Mixup
 from verify.problems import digits, fit, loss_for, network, standard_objective
@@ -26,12 +34,15 @@ MODELS = {"logistic": "softmax regression", "mlp-tanh": "tanh network", "mlp-rel
 ALPHAS = tuple(2.0**k for k in (-4, -2, -1, 0, 1, 2, 4))
 DECAYS = {0.03: "weight decay 0.03", 0.001: "weight decay 0.001"}
 RTOL = 1e-3
+ORDER = 4
+FOURTH: dict[str, Any] = {"color": "#CC79A7", "linestyle": (0, (6, 1.2))}  # reddish purple
 STANDARD: dict[str, Any] = {"color": "#777777", "linestyle": (0, (5, 1.2, 1, 1.2)), "linewidth": 0.8}
 LINES: dict[str, tuple[str, dict[str, Any]]] = {
-    "standard": ("no augmentation, $L_m$", STANDARD),
+    "standard": ("no augmentation", STANDARD),
     "exact": ("exact", EXACT | {"linewidth": 2.0}),
-    "data": ("expansion about the data", APPROXIMATE | {"marker": "s", "markersize": 2.5}),
-    "mean_points": ("expansion about the mean mixed points", BOTH | {"marker": "o", "markersize": 2.5}),
+    "data": ("about data, order 2", APPROXIMATE | {"marker": "s", "markersize": 2.5}),
+    "directional": (f"about data, order {ORDER}", FOURTH | {"marker": "D", "markersize": 2.5}),
+    "mean_points": ("about mean points, order 2", BOTH | {"marker": "o", "markersize": 2.5}),
 }
 
 
@@ -49,7 +60,17 @@ def _run(name: str, decay: float, seed: int, samples: int) -> Numbers:
     model = network(name, tuple(x.shape[1:]), width, seed=seed)
     fit(model, standard_objective(loss, x, y, weight_decay=decay))
     points = [_losses(model, loss, x, y, alpha) for alpha in ALPHAS]
-    return {"model": name, "decay": decay, "seed": seed, **{key: [p[key] for p in points] for key in LINES}}
+    curves = {key: [p[key] for p in points] for key in points[0]}
+    return {"model": name, "decay": decay, "seed": seed, **curves, "directional": _directional(model, loss, x, y)}
+
+
+@torch.no_grad()
+def _directional(model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> list[float]:
+    """`directional_loss` over alpha, from one set of derivatives."""
+    towards = output_derivatives(model, x, ORDER, torch.arange(len(x)))
+    labels = loss.prepare(y, outputs(model, x))
+    shares = [Share.of(Beta(alpha, alpha), ORDER) for alpha in ALPHAS]
+    return [float(directional_terms(towards, loss, labels, share, "plain").sum()) for share in shares]
 
 
 def _losses(model: nn.Module, loss: Loss, x: Tensor, y: Tensor, alpha: float) -> dict[str, float]:
@@ -98,7 +119,7 @@ def _caption(numbers: Numbers) -> str:
 FIGURE = Figure(
     id="three-expansions",
     title="The Mixup loss of trained networks: exact, expanded about the data, and about the mean mixed points",
-    source="after Carratino et al. (2022)",
+    source="after Zhang et al. (2021), Zou et al. (2023), Carratino et al. (2022)",
     compute=compute,
     draw=draw,
 )

@@ -73,7 +73,7 @@ def climb(sides: Sides, starts: Tensor, steps: int, rate: float = 0.05) -> Tenso
     best, height = starts.clone(), margins(sides, starts)
     optimiser = torch.optim.Adam([at], lr=rate, maximize=True)
     for _ in range(steps):
-        (slope,) = torch.autograd.grad(_margin(sides, at).nansum(), at)
+        (slope,) = torch.autograd.grad(_height(sides, at).nansum(), at)
         at.grad = torch.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
         optimiser.step()
         reached = margins(sides, at)
@@ -85,4 +85,11 @@ def climb(sides: Sides, starts: Tensor, steps: int, rate: float = 0.05) -> Tenso
 def _margin(sides: Sides, at: Tensor) -> Tensor:
     lower, upper = sides(at)
     size = lower.abs() + upper.abs()
-    return torch.where(size > 0, (lower - upper) / size.clamp_min(torch.finfo(size.dtype).tiny), 0.0)
+    return torch.where(size == 0, 0.0, (lower - upper) / size.clamp_min(torch.finfo(size.dtype).tiny))
+
+
+def _height(sides: Sides, at: Tensor) -> Tensor:
+    """What is climbed: the margin, or, where it is -1 or 1 whatever the sides, as their signs differ, lower - upper."""
+    lower, upper = sides(at)
+    size = (lower.abs() + upper.abs()).clamp_min(torch.finfo(lower.dtype).tiny)
+    return (lower - upper) / torch.where(lower * upper > 0, size, size.detach())

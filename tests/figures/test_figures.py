@@ -14,10 +14,13 @@ import pytest
 from matplotlib.figure import Figure as Picture
 
 from figures import __main__ as command
+from figures import three_expansions
 from figures.definition import Settings
 from figures.files import write_figure, write_pictures
 from figures.registry import ALL, FIGURES, select
 from figures.training_curves import LINES, ROWS
+from msda_theory import Beta, directional_loss
+from verify.problems import digits, fit, loss_for, network, standard_objective
 from verify.training_runs import train_pair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,3 +217,14 @@ def test_interrupted_write_leaves_what_was_there_before(tiny, tmp_path, monkeypa
     with pytest.raises(OSError, match="disk"):
         tiny(["park2022-fig1", "--out", str(tmp_path)])
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("park2022-fig1.json", "before")]
+
+
+def test_fourth_order_from_shared_derivatives_is_the_directional_loss(make):
+    run = json.loads(make("three-expansions")[0].read_text())["runs"][0]
+    x, y = digits(TINY.samples, seed=run["seed"])
+    loss, width = loss_for(y)
+    model = network(run["model"], tuple(x.shape[1:]), width, seed=run["seed"])
+    fit(model, standard_objective(loss, x, y, weight_decay=run["decay"]))
+    ratios = [Beta(alpha, alpha) for alpha in three_expansions.ALPHAS]
+    assert run["directional"] == pytest.approx([directional_loss(model, loss, x, y, r, 4).total for r in ratios])
+    assert run["data"] == pytest.approx([directional_loss(model, loss, x, y, r, 2).total for r in ratios])

@@ -133,6 +133,13 @@ class Augmentation:
         values = torch.from_numpy(packed)
         return SeenMoments(values[0], values[1:], error)
 
+    def seen_first_moment(self) -> Tensor:
+        """E[N_j] over both roles as `seen()` has it (d,), for any image size, the nominal label rule."""
+        if self.label != "nominal":
+            raise ValueError(f"label={self.label!r}: needed is label='nominal'; seen().first has both")
+        values, _ = self.converged(lambda n: (self._first_nominal(n), 1.0), MOMENT_RTOL, f"E[N] of {self.mask!r}")
+        return torch.from_numpy(values)
+
     def second_moment(self) -> SecondMoment:
         """The coefficients E_D[a_jk] averaged over the ratio, for any image size, applied without being formed.
 
@@ -182,6 +189,13 @@ class Augmentation:
     def _first_weight(self, masks: Tensor, ratio: Tensor) -> Tensor:
         """w: the ratio, or the mean of the mask that was drawn."""
         return ratio if self.label == "nominal" else masks.flatten(1).mean(1)
+
+    def _first_nominal(self, order: int) -> Array:
+        first = torch.zeros(self.mask.size, dtype=torch.float64)
+        for law, ratio, w_first, w_second in self.nodes(order):
+            mean = law.mean(ratio).flatten()
+            first += w_first * (1 - mean) + w_second * mean
+        return first.numpy()
 
     def _seen_nominal(self, order: int) -> Array:
         packed = torch.zeros(self.mask.size + 1, self.mask.size, dtype=torch.float64)

@@ -10,9 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-import msda_theory as mt
 from msda_theory import TransformRefusedError, derivatives
 from msda_theory.derivatives import contracted_hessian, jacobian
 from tests.helpers import Model, Quadratic, TanhNetwork, assert_close, inputs
@@ -164,9 +162,6 @@ def image_statistics(x: Tensor) -> Tensor:
 
 
 REFUSED: list[tuple[Model, str]] = [
-    (Attention("fused"), "sdpa_kernel(torch.nn.attention.SDPBackend.MATH)"),
-    (Attention("without-weights"), "sdpa_kernel(torch.nn.attention.SDPBackend.MATH)"),
-    (Encoder(), "sdpa_kernel(torch.nn.attention.SDPBackend.MATH)"),
     (RunningMean(), "out-of-place"),
     (in_a_buffer, "out-of-place"),
     (batch_statistics, "model.eval()"),
@@ -176,7 +171,7 @@ REFUSED: list[tuple[Model, str]] = [
     (lambda x: x[:, :2] * x.sum().item(), "torch.where"),
     (lambda x: torch.from_numpy(x.detach().numpy())[:, :2], "twice differentiable"),
 ]
-NAMES = ["fused", "heads", "encoder", "buffer", "slice", "batch", "images", "dropout", "branch", "item", "numpy"]
+NAMES = ["buffer", "slice", "batch", "images", "dropout", "branch", "item", "numpy"]
 
 
 @pytest.mark.parametrize(("model", "advice"), REFUSED, ids=NAMES)
@@ -193,16 +188,16 @@ def test_what_torch_refuses_gets_advice(model: Model, advice: str) -> None:
     assert raised.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("model", [Attention("fused"), Attention("without-weights"), Encoder()], ids=NAMES[:3])
-def test_the_advice_for_attention_works(model: nn.Module) -> None:
-    """Inside sdpa_kernel(MATH) the second derivative exists and is that of the Jacobian, by differences."""
+@pytest.mark.parametrize("kind", ["fused", "without-weights", "with-weights", "encoder"])
+def test_attention_and_layer_norm_in_their_mathematical_form(kind: str) -> None:
+    """torch's fused attention has no second derivative; ours is that of the Jacobian, by differences."""
+    model = Encoder() if kind == "encoder" else Attention(kind)
     x, c, e = inputs(3, 4), coefficients(3, 2), torch.eye(4, dtype=torch.float64)[1]
-    with sdpa_kernel(SDPBackend.MATH):
-        curved = contracted_hessian(model, x, c)
-        fine, coarse = (
-            torch.einsum("nk,nkd->nd", c, jacobian(model, x + h * e) - jacobian(model, x - h * e)) / (2 * h)
-            for h in (STEP, 2 * STEP)
-        )
+    curved = contracted_hessian(model, x, c)
+    fine, coarse = (
+        torch.einsum("nk,nkd->nd", c, jacobian(model, x + h * e) - jacobian(model, x - h * e)) / (2 * h)
+        for h in (STEP, 2 * STEP)
+    )
     assert_close(curved[:, 1], fine, difference_quotient(fine, coarse, STEP, 4.0))
     assert curved.abs().max() > 1e-4
 
@@ -253,13 +248,3 @@ def test_in_place_on_a_copy_is_fine(name: str) -> None:
 def test_a_wrong_output_shape_is_not_called_a_refusal() -> None:
     with pytest.raises(ValueError, match=r"model: for inputs of shape \(1, 4\) it returned \(\)"):
         jacobian(lambda x: x.sum(), inputs(3, 4))
-
-
-@pytest.mark.parametrize("model", [Attention("fused"), Encoder()], ids=["fused", "encoder"])
-def test_taylor_loss_passes_the_advice_on(model: nn.Module) -> None:
-    x, y = inputs(3, 4), torch.tensor([0, 1, 1])
-    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((4,)))
-    with pytest.raises(TransformRefusedError, match="sdpa_kernel"):
-        mt.taylor_loss(model, mt.losses.SoftmaxCrossEntropy(), x, y, augmentation)
-    with sdpa_kernel(SDPBackend.MATH):
-        mt.taylor_loss(model, mt.losses.SoftmaxCrossEntropy(), x, y, augmentation)

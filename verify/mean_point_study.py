@@ -25,7 +25,8 @@ from torch.nn.functional import avg_pool2d
 import msda_theory as mt
 from msda_theory._model import outputs
 from msda_theory._progress import track
-from msda_theory.expansions.second_order import scatter, terms_of_moves
+from msda_theory.expansions.moves import moves_about_means
+from msda_theory.expansions.second_order import terms_of_moves
 from msda_theory.losses import Loss
 from verify.files import require_writable, write_atomically
 from verify.problems import MODELS, digits, fit, loss_for, network, standard_objective, two_moons
@@ -137,11 +138,11 @@ def about_both_roles(
 ) -> float:
     """1/m sum_i l(p_i, y_i) + tr(V_i nabla^2 l(p_i, y_i))/2, p_i and V_i its mean and covariance in both roles."""
     seen, flat = augmentation.seen(), x.flatten(1)
-    drift = seen.first.to(x) * (flat.mean(0) - flat)
-    spread = seen.second.to(x) * scatter(flat, flat.mean(0)) - drift.unsqueeze(-1) * drift.unsqueeze(-2)
+    points = (flat + seen.first.to(x) * (flat.mean(0) - flat)).reshape(x.shape)
+    moves = moves_about_means(seen.first, seen.second, x)
     with torch.no_grad():
-        labels, points = loss.prepare(y, outputs(model, x)), (flat + drift).reshape(x.shape)
-        return float(terms_of_moves(model, loss, points, labels, torch.zeros_like(drift), spread).total)
+        labels = loss.prepare(y, outputs(model, x))
+        return float(terms_of_moves(model, loss, points, labels, moves).total)
 
 
 def summary(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:

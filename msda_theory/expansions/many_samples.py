@@ -27,7 +27,8 @@ from torch import Tensor
 
 from msda_theory._model import outputs
 from msda_theory._validation import require_data, require_eval_mode, require_kind
-from msda_theory.expansions.second_order import TaylorLoss, Terms, as_numbers, scatter, terms_of_moves
+from msda_theory.expansions.moves import moves_of
+from msda_theory.expansions.second_order import TaylorLoss, Terms, as_numbers, terms_of_moves
 from msda_theory.losses import Loss
 from msda_theory.simplex_ratios import Dirichlet
 
@@ -101,8 +102,7 @@ def partner_terms(
     model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, moments: PartnerMoments
 ) -> Terms:
     """The terms for given moments of the partners' shares, differentiable in the model's parameters."""
-    flat = x.flatten(1)
-    mean = flat.mean(0)
-    away = mean - flat
-    moved = moments.same * scatter(flat, mean) + moments.cross * away.unsqueeze(-1) * away.unsqueeze(-2)
-    return terms_of_moves(model, loss, x, labels, moments.first * away, moved)
+    values = moments.first, moments.same, moments.same + moments.cross
+    first, same, both = (torch.as_tensor(value, dtype=torch.float64) for value in values)
+    moves = moves_of(x, torch.atleast_2d(same), torch.atleast_2d(both), torch.atleast_1d(first))
+    return terms_of_moves(model, loss, x, labels, moves)

@@ -50,12 +50,12 @@ from msda_theory._model import outputs
 from msda_theory._validation import require_data, require_eval_mode, require_kind
 from msda_theory.augmentation import MOMENT_RTOL, Augmentation, require_dense
 from msda_theory.derivatives import jacobian
+from msda_theory.expansions.moves import moves_about_means
 from msda_theory.expansions.second_order import (
     ZERO_HESSIAN,
     Terms,
     ZeroHessianNotice,
     is_affine,
-    scatter,
     terms_of_moves,
 )
 from msda_theory.losses import Loss
@@ -150,14 +150,13 @@ def mean_point_terms(
 ) -> tuple[Terms, Tensor]:
     """The terms (r1 is zero) and the label term for given moments, differentiable in the model's parameters."""
     points, mean_labels = mean_points(x, labels, moments)
-    flat, mean = x.flatten(1), x.flatten(1).mean(0)
+    flat = x.flatten(1)
     drift, shift = points.flatten(1) - flat, mean_labels - labels
-    second = moments.second.to(x).repeat(*[x[0].numel() // len(moments.first)] * 2)
-    spread = second * scatter(flat, mean) - drift.unsqueeze(-1) * drift.unsqueeze(-2)
-    centred, of_labels = flat - mean, labels - labels.mean(0)
+    moves = moves_about_means(moments.first, moments.second, x)
+    centred, of_labels = flat - flat.mean(0), labels - labels.mean(0)
     together = centred.T @ of_labels / len(x) + centred.unsqueeze(-1) * of_labels.unsqueeze(-2)
     coupling = _over_channels(moments.cross, x).unsqueeze(-1) * together - drift.unsqueeze(-1) * shift.unsqueeze(-2)
-    terms = terms_of_moves(model, loss, points, mean_labels, torch.zeros_like(drift), spread)
+    terms = terms_of_moves(model, loss, points, mean_labels, moves)
     return terms, -torch.einsum("mdk,mkd->m", coupling, jacobian(model, points)).mean()
 
 

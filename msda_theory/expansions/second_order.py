@@ -21,13 +21,15 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from msda_theory._model import outputs
-from msda_theory._validation import require_data, require_eval_mode, require_kind
+from msda_theory._validation import require_at_least, require_data, require_eval_mode, require_kind
 from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, require_dense
-from msda_theory.derivatives import contracted_hessian, jacobian
+from msda_theory.expansions.along import Method, slope_along, sums_along
+from msda_theory.expansions.moves import LEAST_GROUPS, Moves, drawn_moves, exact_moves
 from msda_theory.losses import Loss
 from msda_theory.quadrature import Array
 
@@ -40,13 +42,17 @@ class ZeroHessianNotice(UserWarning):
 
 @dataclass(frozen=True)
 class Terms:
-    """The four terms as 0-dim tensors, differentiable in the model's parameters."""
+    """The four terms as 0-dim tensors, differentiable in the model's parameters.
+
+    error : one standard error of their sum where the moves were drawn, else 0
+    """
 
     standard: Tensor
     r1: Tensor
     r2: Tensor
     r3: Tensor
     hessian_is_zero: bool
+    error: float = 0.0
 
     @property
     def total(self) -> Tensor:
@@ -55,13 +61,17 @@ class Terms:
 
 @dataclass(frozen=True)
 class TaylorLoss:
-    """L_m and the three regularisers; `total` is the approximate MSDA loss.  `form` is "default" or "printed"."""
+    """L_m and the three regularisers; `total` is the approximate MSDA loss.  `form` is "default" or "printed".
+
+    error : one standard error of the total where directions were drawn, else 0
+    """
 
     standard: float
     r1: float
     r2: float
     r3: float
     form: str
+    error: float = 0.0
 
     @property
     def total(self) -> float:
@@ -69,7 +79,8 @@ class TaylorLoss:
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {getattr(self, name):.6g}" for name in ("standard", "r1", "r2", "r3"))
-        return f"{self.total:.10g} ({parts}; {self.form} form)"
+        spread = f" +- {self.error:.1g}" if self.error else ""
+        return f"{self.total:.10g}{spread} ({parts}; {self.form} form)"
 
 
 def taylor_loss(
@@ -80,10 +91,19 @@ def taylor_loss(
     augmentation: Augmentation,
     *,
     as_printed: bool = False,
+    directions: int | None = None,
+    seed: int | np.random.Generator | None = None,
 ) -> TaylorLoss:
     """L_m + R1 + R2 + R3 for any callable or `nn.Module`, any mask law, data with any mean, vector outputs.
 
-    `as_printed=True` gives eqs. (7)-(8) of Park et al. as they stand: moments of 1-M under D~, and E[r] taken as zero.
+    The cost is about one forward pass of the data a direction, of which the complete second moment of the moves
+    v = N * (r - x_i) has up to 2d (Mixup: m + 1).
+
+    Parameters
+    ----------
+    as_printed : eqs. (7)-(8) of Park et al. as they stand: moments of 1-M under D~, and E[r] taken as zero
+    directions : draw so many moves instead, at least 16; `error` is the standard error.  For images of any size.
+    seed : randomness of the draws
 
     Raises
     ------
@@ -101,10 +121,19 @@ def taylor_loss(
     require_kind("augmentation", augmentation, Augmentation)
     require_data(x, y, augmentation.mask.shape)
     require_eval_mode(model)
+    if directions is not None:
+        require_at_least("directions", directions, 2 * LEAST_GROUPS, "for a standard error")
+        if as_printed:
+            raise ValueError(f"directions={directions} with as_printed=True: drawn moves have the default form alone")
     with torch.no_grad():
         labels = loss.prepare(y, outputs(model, x))
-        moments = printed_moments(augmentation) if as_printed else augmentation.seen()
-        terms = taylor_terms(model, loss, x, labels, moments, centred=as_printed)
+        if directions is None:
+            moves = exact_moves(
+                printed_moments(augmentation) if as_printed else augmentation.seen(), x, centred=as_printed
+            )
+        else:
+            moves = drawn_moves(augmentation, x, directions, seed)
+        terms = terms_of_moves(model, loss, x, labels, moves)
         return as_numbers(terms, model, x, "printed" if as_printed else "default")
 
 
@@ -112,7 +141,7 @@ def as_numbers(terms: Terms, model: Callable[[Tensor], Tensor], x: Tensor, form:
     """The terms as floats, with the notice, for the caller of the caller, where a network's Hessian is missed."""
     if terms.hessian_is_zero and not is_affine(model, x):
         warnings.warn(ZERO_HESSIAN, ZeroHessianNotice, stacklevel=3)
-    return TaylorLoss(float(terms.standard), float(terms.r1), float(terms.r2), float(terms.r3), form)
+    return TaylorLoss(float(terms.standard), float(terms.r1), float(terms.r2), float(terms.r3), form, terms.error)
 
 
 def taylor_terms(
@@ -125,24 +154,31 @@ def taylor_terms(
     centred: bool = False,
 ) -> Terms:
     """The terms for given moments of N; `centred=True` takes the mean of the data as zero, as the paper does."""
-    flat = x.flatten(1)
-    mean = torch.zeros_like(flat[0]) if centred else flat.mean(0)
-    first, second = _over_channels(moments, x)
-    return terms_of_moves(model, loss, x, labels, first * (mean - flat), second * scatter(flat, mean))
+    return terms_of_moves(model, loss, x, labels, exact_moves(moments, x, centred=centred))
 
 
 def terms_of_moves(
-    model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, drift: Tensor, moved: Tensor
+    model: Callable[[Tensor], Tensor],
+    loss: Loss,
+    x: Tensor,
+    labels: Tensor,
+    moves: Moves,
+    method: Method | None = None,
 ) -> Terms:
-    """The terms where sample x_i, its label kept, moves to x_i + v: drift (m, d) is E[v], moved (m, d, d) E[v v^T]."""
+    """The terms where sample x_i, its label kept, moves by v; `method` as for `along.sums_along`."""
     f = outputs(model, x)
-    residual, curvature = loss.h1(f) - labels, loss.h2(f)
-    slopes = jacobian(model, x)
-    hessians = contracted_hessian(model, x, residual)
-    r1 = torch.einsum("mk,mkd,md->m", residual, slopes, drift).mean()
-    r2 = torch.einsum("mkl,mkd,mde,mle->m", curvature, slopes, moved, slopes).mean() / 2
-    r3 = torch.einsum("mde,mde->m", moved, hessians).mean() / 2
-    return Terms(loss(f, labels).mean(), r1, r2, r3, not bool(hessians.detach().any()))
+    residual = loss.h1(f) - labels
+    r1 = slope_along(model, x, moves.drifts, residual)
+    along = sums_along(model, x, moves, residual, loss.h2(f), method)
+    r2, r3 = along.gauss / 2, along.curved / 2
+    error = _standard_error(r1.detach(), (r2 + r3).detach(), moves) if moves.drawn else 0.0
+    return Terms(loss(f, labels).mean(), r1.mean(), r2.sum(), r3.sum(), not along.curves, error)
+
+
+def _standard_error(first: Tensor, second: Tensor, moves: Moves) -> float:
+    """Over the groups of drawn moves, each of which estimates the sum of the terms."""
+    estimates = first + second / moves.shares().to(second)
+    return float(estimates.std() / len(estimates) ** 0.5)
 
 
 def printed_moments(augmentation: Augmentation) -> SeenMoments:
@@ -161,22 +197,6 @@ def printed_moments(augmentation: Augmentation) -> SeenMoments:
     values, error = tilted.converged(second, MOMENT_RTOL, f"the printed moments of {mask!r}")
     first = torch.full((mask.size,), tilted.ratio.moment(0, 1), dtype=torch.float64)
     return SeenMoments(first, torch.from_numpy(values), error)
-
-
-def _over_channels(moments: SeenMoments, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The moments of the mask, repeated over the leading axes of a sample, along which one mask is shared."""
-    copies = x[0].numel() // len(moments.first)
-    return moments.first.to(x).repeat(copies), moments.second.to(x).repeat(copies, copies)
-
-
-def scatter(flat: Tensor, mean: Tensor) -> Tensor:
-    """C_i = E_r[(r-x_i)(r-x_i)^T] with E_r[r] = mean: (m, d, d); no centring of the data is assumed.
-
-    C_i = E[(r-c)(r-c)^T] + (c-x_i)(c-x_i)^T with c = mean.  With mean = 0 this is the printed E[r r^T] + x_i x_i^T.
-    """
-    centred = flat - mean
-    spread = centred.T @ centred / len(flat)
-    return spread + centred.unsqueeze(-1) * centred.unsqueeze(-2)
 
 
 def is_affine(model: Callable[[Tensor], Tensor], x: Tensor) -> bool:

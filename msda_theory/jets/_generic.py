@@ -1,0 +1,81 @@
+"""Any function that torch can differentiate twice forwards, of jets; and what the other rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import jvp, vmap
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from msda_theory.jets._jet import Jet
+
+Func = Callable[..., Any]
+
+
+def generic(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Any function that torch can differentiate twice forwards."""
+    g, jets, back = function_of_jets(func, args, kwargs)
+    values = tuple(z.value for z in jets)
+    slopes, bends = (tuple(z.full_parts[part] for z in jets) for part in (slice(None, -1), -1))
+
+    def along(*direction: Tensor) -> Any:
+        return jvp(lambda *v: jvp(g, v, direction)[1], values, direction)
+
+    with torch.enable_grad():  # as in _activations
+        first, second = vmap(along)(*slopes)
+        bent = jvp(g, values, bends)[1]
+    whole = [torch.cat([a, (b + c.sum(0)).unsqueeze(0)]) for a, b, c in zip(first, bent, second, strict=True)]
+    return as_jets(back, g(*values), tuple(whole))
+
+
+def generic_jet(func: Func, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
+    result: Jet = generic(func, func.__name__, args, kwargs)
+    return result
+
+
+def function_of_jets(func: Func, args: Any, kwargs: Any) -> tuple[Func, list[Jet], Func]:
+    """func as a function of the jets' tensors alone, to a tuple of tensors; the jets; and back to func's own result."""
+    flat, spec = tree_flatten((args, kwargs))
+    places = [k for k, z in enumerate(flat) if isinstance(z, Jet)]
+    shape: list[Any] = []
+
+    def g(*tensors: Tensor) -> tuple[Tensor, ...]:
+        filled = list(flat)
+        for place, tensor in zip(places, tensors, strict=True):
+            filled[place] = tensor
+        own_args, own_kwargs = tree_unflatten(filled, spec)
+        results, out = tree_flatten(func(*own_args, **own_kwargs))
+        shape[:] = [out, [isinstance(r, Tensor) for r in results]]
+        return tuple(r for r in results if isinstance(r, Tensor))
+
+    def back(jets: list[Jet]) -> Any:
+        out, tensors = shape
+        left = iter(jets)
+        return tree_unflatten([next(left) if is_tensor else None for is_tensor in tensors], out)
+
+    return g, [flat[k] for k in places], back
+
+
+def as_jets(back: Func, values: tuple[Tensor, ...], parts: tuple[Tensor, ...]) -> Any:
+    return back([Jet(v, p) for v, p in zip(values, parts, strict=True)])
+
+
+def value_of(z: Any) -> Any:
+    return z.value if isinstance(z, Jet) else z
+
+
+def any_jet(arguments: Any) -> bool:
+    return any(isinstance(z, Jet) for z in tree_flatten(arguments)[0])
+
+
+def arguments_of(
+    names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any], usual: tuple[Any, ...] = ()
+) -> list[Any]:
+    """The named arguments in order, those left out as `usual` has the last of them (None where it is short)."""
+    padded = (None,) * (len(names) - len(usual)) + usual
+    given = list(args[: len(names)])
+    given += [kwargs.get(name, other) for name, other in list(zip(names, padded, strict=True))[len(given) :]]
+    return [*given, *args[len(names) :]]

@@ -1,0 +1,66 @@
+"""Which rule an operation of torch follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from msda_theory.jets import _operations as names
+from msda_theory.jets._generic import Func, generic
+from msda_theory.jets._linear import affine, batch_norm, concatenation, convolution, identity, linear_map, total
+from msda_theory.jets._nonlinear import (
+    elementwise,
+    forbidden,
+    matrix_product,
+    piecewise_linear,
+    piecewise_map,
+    product,
+    quotient,
+)
+
+Rule = Callable[[Func, str, tuple[Any, ...], dict[str, Any]], Any]
+RULES: tuple[tuple[frozenset[str], Rule], ...] = (
+    (frozenset(("linear",)), affine),
+    (names.CONVOLUTIONS, convolution),
+    (frozenset(("batch_norm",)), batch_norm),
+    (names.LINEAR_MAPS, linear_map),
+    (names.ELEMENTWISE, elementwise),
+    (names.PIECEWISE_LINEAR, piecewise_linear),
+    (names.PIECEWISE_MAPS, piecewise_map),
+    (names.SUMS, total),
+    (names.PRODUCTS, product),
+    (names.QUOTIENTS, quotient),
+    (names.MATRIX_PRODUCTS, matrix_product),
+    (names.CONCATENATIONS, concatenation),
+    (names.IDENTITIES, identity),
+    (names.FORBIDDEN, forbidden),
+)
+
+
+def through(func: Func, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """func(*args, **kwargs) where some of the tensors are jets."""
+    name = func.__name__.strip("_")
+    in_place = (func.__name__.endswith("_") and not func.__name__.startswith("__")) or kwargs.get("inplace", False)
+    if in_place:
+        func, kwargs = _out_of_place(func, name), {k: v for k, v in kwargs.items() if k != "inplace"}
+    result = _rule(name)(func, name, args, kwargs)
+    if in_place:
+        args[0].value, args[0].parts = result.value, result.parts
+        return args[0]
+    return result
+
+
+def _out_of_place(func: Func, name: str) -> Func:
+    """The function that returns what `func` writes into its argument; a functional with inplace= is its own."""
+    if not func.__name__.endswith("_"):
+        return func
+    module: Any = Tensor if hasattr(Tensor, name) else functional
+    found: Func = getattr(module, name)
+    return found
+
+
+def _rule(name: str) -> Rule:
+    return next((rule for known, rule in RULES if name in known), generic)

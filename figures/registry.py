@@ -5,11 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from figures import mixupe2023, park2022, three_expansions, zhang2021
+from figures import attack_curves, bound_against_truth, cosine_curves, mixupe2023, park2022, three_expansions, zhang2021
 from figures.definition import Figure
 
 FIGURES: dict[str, Figure] = {
-    figure.id: figure for figure in (*park2022.ALL, zhang2021.FIG2, *mixupe2023.ALL, three_expansions.FIGURE)
+    figure.id: figure
+    for figure in (
+        *park2022.ALL,
+        zhang2021.FIG2,
+        cosine_curves.FIGURE,
+        attack_curves.FIGURE,
+        *mixupe2023.ALL,
+        three_expansions.FIGURE,
+        bound_against_truth.FIGURE,
+    )
 }
 ALL = "all"
 

@@ -5,7 +5,7 @@ aug = mt.Augmentation(ratio=mt.Beta(1.0, 1.0), mask=mt.masks.CutMix((8, 8), samp
 print(mt.compare(model, mt.losses.Logistic(), x, y, aug))
 """
 
-from msda_theory import general_losses, losses, masks, mixupe, optimal_classifier, training
+from msda_theory import bounds, general_losses, losses, masks, mixupe, optimal_classifier, training
 from msda_theory.audit import AuditError, AuditReport, audit
 from msda_theory.augmentation import Augmentation, MixTable, SeenMoments
 from msda_theory.comparison import Comparison, compare
@@ -31,6 +31,7 @@ from msda_theory.expansions import (
 )
 from msda_theory.folded_ratios import Folded, UpperHalf
 from msda_theory.masks import NotEnumerableError
+from msda_theory.odds import odds_moment, odds_order
 from msda_theory.quadrature import ToleranceError
 from msda_theory.ratio_design import compare_ratio_laws, strongest_ratio_laws
 from msda_theory.ratios import Beta, Discrete, Mixture, RatioLaw, RatioRule
@@ -70,6 +71,7 @@ __all__ = [
     "ZeroHessianNotice",
     "approximate_mixup_risk",
     "audit",
+    "bounds",
     "compare",
     "compare_ratio_laws",
     "directional_loss",
@@ -81,6 +83,8 @@ __all__ = [
     "mixupe",
     "n_mixup_loss",
     "n_mixup_terms",
+    "odds_moment",
+    "odds_order",
     "optimal_classifier",
     "perturbed_loss",
     "strongest_ratio_laws",

@@ -61,8 +61,11 @@ def require_finite(name: str, value: Tensor) -> None:
         )
 
 
-def require_data(x: Tensor, y: Tensor, mask_shape: tuple[int, ...] | None = None) -> None:
-    """x is (m, ..., *mask_shape), or (m, ...) without a mask, floating, finite, m >= 2; y has m rows and is finite."""
+def require_data(x: Tensor, y: Tensor, mask_shape: tuple[int, ...] | None = None, *, least: int = 2) -> None:
+    """x is (m, ..., *mask_shape), or (m, ...) without a mask, floating, finite, m >= least; y has m rows and is finite.
+
+    `least=1` where nothing is mixed.
+    """
     for name, value in (("x", x), ("y", y)):
         if not isinstance(value, Tensor):
             raise TypeError(f"{name} is {_described(value)}: needed is a torch.Tensor (torch.as_tensor makes one)")
@@ -75,8 +78,9 @@ def require_data(x: Tensor, y: Tensor, mask_shape: tuple[int, ...] | None = None
             f"x has shape {tuple(x.shape)}, the mask mixes arrays of shape {mask_shape}: needed is a batch "
             f"(m, ..., {', '.join(map(str, mask_shape))})"
         )
-    if len(x) < 2:
-        raise ValueError(f"x holds {len(x)} sample: mixing needs at least two")
+    if len(x) < least:
+        need = "mixing needs at least two" if least == 2 else f"needed is at least {least}"
+        raise ValueError(f"x holds {len(x)} sample: {need}")
     if y.ndim == 0 or len(y) != len(x):
         raise ValueError(f"x holds {len(x)} samples and y has shape {tuple(y.shape)}: needed is one label a sample")
     require_finite("x", x)

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.special import beta
 from scipy.stats.sampling import NumericalInversePolynomial
 
 from msda_theory._validation import require_ratio
+from msda_theory._vanishing import vanishing_order
+from msda_theory.folded_ratios import HALF, half_moment, upper_half
 from msda_theory.quadrature import Array, ToleranceError, beta_rule, refine
 from msda_theory.ratios import RatioLaw, RatioRule
 
@@ -64,17 +67,31 @@ class Density(RatioLaw):
         return self._weights_at(np.asarray(ratio, dtype=float)) / self._mass
 
     def moment(self, p: float, q: float = 0.0) -> float:
-        """E[lambda^p (1-lambda)^q], the powers carried by the rule; inf where it diverges, or p or q <= -1."""
-        if p <= -1 or q <= -1:
+        """E[lambda^p (1-lambda)^q], the powers carried by the rule; inf where it diverges.
+
+        For p <= -1 (or q <= -1) it is finite where the density vanishes at 0 (or 1) to the order [-p] at least, and so
+        much of the power is divided out.  Raises ToleranceError where `vanishing_order` cannot tell.
+        """
+        low, high = (max(0, math.floor(-power)) for power in (p, q))
+        if (low and low > self.vanishing_order(0)) or (high and high > self.vanishing_order(1)):
             return math.inf
+        a, b = p + low + 1, q + high + 1
 
         def evaluate(order: int) -> tuple[Array, float]:
-            nodes, weights = beta_rule(order, p + 1, q + 1, self.breaks)
-            scale = math.exp(math.lgamma(p + 1) + math.lgamma(q + 1) - math.lgamma(p + q + 2))
-            total = scale * float(weights @ self.density(nodes))
+            nodes, weights = beta_rule(order, a, b, self.breaks)
+            total = float(beta(a, b) * (weights @ (self.density(nodes) / nodes**low / (1 - nodes) ** high)))
             return np.array(total), total
 
         return float(refine(evaluate, DENSITY_RTOL, f"E[lambda^{p} (1-lambda)^{q}]")[0])
+
+    def vanishing_order(self, end: int) -> float:
+        """The n of p(lambda) ~ c t^n, t the distance from `end`, 0 or 1; inf where the density is zero about it.
+
+        Raises ToleranceError where the values do not tell (see `msda_theory._vanishing`).
+        """
+        edges = [0.0, *self.breaks, 1.0]
+        reach = 2.0 ** math.floor(math.log2(edges[1] if end == 0 else 1 - edges[-2]))
+        return vanishing_order(lambda t: self.density(t if end == 0 else 1 - t), reach, f"{self!r} at {end}")
 
     def tilted(self) -> Density:
         """D~, density lambda (p(lambda) + p(1-lambda))."""
@@ -112,6 +129,28 @@ class Density(RatioLaw):
             return NumericalInversePolynomial(_Scalar(self), domain=(0.0, 1.0), u_resolution=1e-12)
         except Exception as error:
             raise ToleranceError(f"{self!r} cannot be sampled: its distribution function is not inverted") from error
+
+
+@upper_half.register
+def _(law: Density) -> RatioLaw | None:
+    return _on_half(law, True)
+
+
+@half_moment.register
+def _(law: Density, p: float = 0.0, q: float = 0.0, *, upper: bool = True) -> tuple[float, float]:
+    """P(half) E[theta^p (1-theta)^q | half], by the density that is zero on the other half."""
+    share = float(law.cells((HALF,)).mass[int(upper)])
+    if not share > 0:
+        return 0.0, 0.0
+    value = share * _on_half(law, upper).moment(*((p, q) if upper else (q, p)))
+    return value, DENSITY_RTOL * value
+
+
+def _on_half(law: Density, upper: bool) -> Density:
+    def weight(ratio: Array) -> Array:
+        return law.density(ratio) * ((ratio > HALF) == upper)
+
+    return Density(weight, tuple(sorted({*law.breaks, HALF})))
 
 
 @dataclass(frozen=True)

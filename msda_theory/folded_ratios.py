@@ -82,6 +82,25 @@ def _(law: Mixture, p: float = 0.0, q: float = 0.0, *, upper: bool = True) -> tu
     return value, error
 
 
+@singledispatch
+def upper_half(law: RatioLaw) -> RatioLaw | None:
+    """The law given its upper half as a law of its own kind, where it has one: finite laws, densities, mixtures."""
+    return None
+
+
+@upper_half.register
+def _(law: Discrete) -> RatioLaw | None:
+    share = np.array(law.weights) * _in_half(np.array(law.values, dtype=float), True)
+    return Discrete(law.values, tuple((share / share.sum()).tolist()))
+
+
+@upper_half.register
+def _(law: Mixture) -> RatioLaw | None:
+    share = [w * half_moment(c)[0] for w, c in zip(law.weights, law.components, strict=True)]
+    kept = [(s / sum(share), UpperHalf(c)) for s, c in zip(share, law.components, strict=True) if s > 0]
+    return Mixture(*zip(*kept, strict=True))
+
+
 class _LargerShare(RatioLaw):
     """A law of theta: the upper half of `law` with one weight, the lower half, reflected, with another."""
 
@@ -169,8 +188,9 @@ class UpperHalf(_LargerShare):
     def half_weights(self) -> tuple[float, float]:
         return 1 / half_moment(self.law)[0], 0.0
 
-    def tilted(self) -> Tilted:
-        return Tilted(self)
+    def tilted(self) -> RatioLaw:
+        own = upper_half(self.law)
+        return Tilted(self) if own is None else own.tilted()
 
     def sample(self, n: int, seed: int | np.random.Generator | None = None) -> Array:
         """`n` independent ratios, by rejection; ValueError where that would take more than 2^27 draws."""
@@ -194,6 +214,14 @@ class Tilted(RatioLaw):
         require_kind("law", self.law, RatioLaw)
 
     def moment(self, p: float, q: float = 0.0) -> float:
+        """E_D[lambda^(p+1) (1-lambda)^q + lambda^q (1-lambda)^(p+1)], or the moment of the law's own tilted law.
+
+        The sum has 0^(p+1) for mass at an end, of which D~ puts none at 0; laws with such mass have a tilted law of
+        their own.
+        """
+        own = self.law.tilted()
+        if not isinstance(own, Tilted):
+            return own.moment(p, q)
         return self.law.moment(p + 1, q) + self.law.moment(q, p + 1)
 
     def tilted(self) -> Tilted:

@@ -151,7 +151,7 @@ class Mixture(RatioLaw):
             require_kind("components", component, RatioLaw)
 
     def moment(self, p: float, q: float = 0.0) -> float:
-        return sum(w * c.moment(p, q) for w, c in self._pairs())
+        return sum(w * c.moment(p, q) for w, c in self._pairs() if w > 0)
 
     def tilted(self) -> Mixture:
         return Mixture(self.weights, tuple(c.tilted() for c in self.components))

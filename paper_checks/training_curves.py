@@ -30,18 +30,18 @@ def _runs(model: str, mask: str, seed: int) -> tuple[RunCurves, ...]:
 def statistics(model: str, mask: str, trial: Trial) -> dict[str, Spread]:
     """Gap statistics of two-moons runs; the planted fault drops R1, R2 and R3, so that L_m stands for the expansion."""
     runs = _runs(model, mask, trial.seed)
-    return summary([_without_regularisers(run) for run in runs] if trial.faulty else runs)
+    return summary([without_regularisers(run) for run in runs] if trial.faulty else runs)
 
 
-def _without_regularisers(run: RunCurves) -> RunCurves:
+def without_regularisers(run: RunCurves) -> RunCurves:
     def bare(trajectory: Trajectory) -> Trajectory:
         return replace(trajectory, train_approximate=trajectory.train_standard)
 
     return replace(run, by_exact=bare(run.by_exact), by_approximation=bare(run.by_approximation))
 
 
-def shown(name: str, spread: Spread) -> dict[str, str]:
-    return {name: f"{spread.median:.1%} ({spread.low:.1%} to {spread.high:.1%} over {SEEDS} seeds)"}
+def shown(name: str, spread: Spread, seeds: int = SEEDS) -> dict[str, str]:
+    return {name: f"{spread.median:.1%} ({spread.low:.1%} to {spread.high:.1%} over {seeds} seeds)"}
 
 
 def close(spread: Spread) -> bool:

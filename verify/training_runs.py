@@ -23,12 +23,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from msda_theory.augmentation import Augmentation
+from msda_theory.losses import Loss
 from msda_theory.masks import MaskLaw
 from msda_theory.ratios import RatioLaw
 from msda_theory.training import ExactObjective, TaylorObjective
 from verify.problems import loss_for, network, standard_objective, two_moons
 
 Objective = Callable[[nn.Module], Tensor]
+ObjectiveOf = Callable[[Loss, Tensor, Tensor], Objective]  # of the data x, y
 DIVERGED = 1e50  # parameters of this size: products of four of them are still finite
 
 
@@ -77,41 +79,70 @@ def train_pair(
     records: int = 40,
     order: int = 8,
 ) -> RunCurves:
-    """Train by full-batch gradient descent of fixed `step` with either loss; deterministic in `seed`.
+    """The exact MSDA loss and its expansion, as `trajectories` has it; `order` is the number of quadrature nodes."""
+    augmentation = Augmentation(ratio, mask)
+
+    def exact(loss: Loss, x: Tensor, y: Tensor) -> Objective:
+        return ExactObjective(loss, x, y, augmentation, order=order)
+
+    def approximate(loss: Loss, x: Tensor, y: Tensor) -> Objective:
+        return TaylorObjective(loss, x, y, augmentation)
+
+    sizes = {"iterations": iterations, "samples": samples, "records": records}
+    times, (by_exact, by_approximation) = trajectories(
+        model_name, exact, approximate, (exact, approximate), seed, noise=noise, step=step, **sizes
+    )
+    return RunCurves(seed, times, by_exact, by_approximation)
+
+
+def trajectories(
+    model_name: str,
+    exact: ObjectiveOf,
+    approximate: ObjectiveOf,
+    trained_by: Sequence[ObjectiveOf],
+    seed: int,
+    *,
+    iterations: int,
+    samples: int,
+    noise: float,
+    step: float,
+    records: int,
+) -> tuple[tuple[int, ...], list[Trajectory]]:
+    """Train from one initialisation by full-batch gradient descent of fixed `step`, with each objective of
+    `trained_by`: the recorded iterations, and what the two losses are there.  Deterministic in `seed`.
 
     The training set, a fresh test set (`samples` points each, all pairs of each) and the initialisation are
-    drawn from independent streams of `seed`.  `order` is the number of quadrature nodes of the exact loss.
+    drawn from independent streams of `seed`.
 
-    Raises FloatingPointError where a training diverges: the approximation need not be bounded below.
+    Raises FloatingPointError where a training diverges: an approximation need not be bounded below.
     """
     streams = [int(s) for s in np.random.SeedSequence(seed).generate_state(3)]
     train, test = (two_moons(samples, noise=noise, seed=s) for s in streams[:2])
     centre = train[0].mean(0)
-    augmentation = Augmentation(ratio, mask)
+    x, y = train[0] - centre, train[1]
+    loss, _ = loss_for(y)
     with _one_thread():
-        watched = _measures(train[0] - centre, train[1], "train", augmentation, order)
-        watched |= _measures(test[0] - centre, test[1], "test", augmentation, order)
+        watched = _measures(loss, x, y, "train", exact, approximate)
+        watched |= _measures(loss, test[0] - centre, test[1], "test", exact, approximate)
         start = network(model_name, (2,), 1, seed=streams[2])
         times = _record_times(iterations, records)
-        by_exact, by_approximation = (
-            _descend(start, watched[own], watched, times, step) for own in ("train_exact", "train_approximate")
-        )
-    return RunCurves(seed, times, by_exact, by_approximation)
+        return times, [_descend(start, make(loss, x, y), watched, times, step) for make in trained_by]
 
 
 def gap_statistics(run: RunCurves) -> dict[str, float]:
-    """How far the two losses lie apart in one run: E exact, A approximate, L_m without mixing.
+    """How far the two losses lie apart in one run: E exact, A approximate, L_m the standard loss.
 
     own_train, own_test             |E(theta_E) - A(theta_A)| / E(theta_E): each network under its own loss
     same_by_exact, same_by_approximation
                                     |E - A| / E at the same parameters, along the one and the other trajectory
     effect_by_exact, effect_by_approximation
-                                    |E - A| / |E - L_m|: that gap as a share of what mixing changes
+                                    |E - A| / |E - L_m|: that gap as a share of what mixing, or an attack, changes
     excess_final                    E(theta_A) / E(theta_E) - 1: what training with the approximation costs
     lowest_approximate              min A(theta_A), where E is never negative
 
     On the training set but for own_test.  All but the last two come as _largest over the iterations and _final,
-    at the last one; effect_*_largest is largest gap / largest effect, as the effect may pass through zero.
+    at the last one, same_* also as _median over those recorded; effect_*_largest is largest gap / largest effect,
+    as the effect may pass through zero.
     """
     e, a = run.by_exact, run.by_approximation
     found: dict[str, float] = {}
@@ -124,6 +155,8 @@ def gap_statistics(run: RunCurves) -> dict[str, float]:
     for name, (exact, approximate) in pairs.items():
         gap = np.abs(np.subtract(exact, approximate)) / exact
         found |= {f"{name}_largest": float(gap.max()), f"{name}_final": float(gap[-1])}
+        if name.startswith("same"):
+            found[f"{name}_median"] = float(np.median(gap))
     for name, path in (("effect_by_exact", e), ("effect_by_approximation", a)):
         gap, effect = (np.abs(np.subtract(path.train_exact, v)) for v in (path.train_approximate, path.train_standard))
         found |= {
@@ -142,16 +175,17 @@ def summary(runs: Sequence[RunCurves]) -> dict[str, Spread]:
     return {name: Spread(float(np.median(v)), min(v), max(v)) for name, v in columns.items()}
 
 
-def _measures(x: Tensor, y: Tensor, part: str, augmentation: Augmentation, order: int) -> dict[str, Objective]:
+def _measures(
+    loss: Loss, x: Tensor, y: Tensor, part: str, exact: ObjectiveOf, approximate: ObjectiveOf
+) -> dict[str, Objective]:
     """What is recorded on one data set, by its name in `Trajectory`."""
-    loss, _ = loss_for(y)
 
     def accuracy(model: nn.Module) -> Tensor:
         return ((model(x)[:, 0] > 0) == (y > 0.5)).double().mean()
 
     measures: dict[str, Objective] = {
-        f"{part}_exact": ExactObjective(loss, x, y, augmentation, order=order),
-        f"{part}_approximate": TaylorObjective(loss, x, y, augmentation),
+        f"{part}_exact": exact(loss, x, y),
+        f"{part}_approximate": approximate(loss, x, y),
         f"{part}_accuracy": accuracy,
     }
     return measures | ({"train_standard": standard_objective(loss, x, y)} if part == "train" else {})

@@ -113,8 +113,10 @@ def test_gap_statistics_by_hand():
         "own_test_final": 0.75,
         "same_by_exact_largest": 0.5,  # (2 - 1) / 2
         "same_by_exact_final": 0.25,
+        "same_by_exact_median": 0.375,
         "same_by_approximation_largest": 1.2,  # 1.5 / 1.25
         "same_by_approximation_final": 1.2,
+        "same_by_approximation_median": 0.85,  # of 0.5 and 1.2
         "effect_by_exact_largest": 1.0,  # gaps 1, 0.25; effects 1, 0.5
         "effect_by_exact_final": 0.5,
         "effect_by_approximation_largest": 1.5,  # gaps 1, 1.5; effects 0.5, 1

@@ -1,66 +1,80 @@
-"""python -m paper_checks: check the papers' claims, print the verdicts, exit 0 only if all is as recorded."""
+"""python -m paper_checks: check the papers' claims, print the verdicts, exit 0 only if all is as recorded.
+
+--from shows an earlier run again, from its JSON, in any of the other forms, and checks nothing.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from msda_theory import ZeroHessianNotice
-from paper_checks import record, views
-from paper_checks.registry import Claim, missing_packages, printed_claims, select
+from paper_checks import outputs, record, views
+from paper_checks.registry import Claim, matches, missing_packages, printed_claims, select
 from paper_checks.runner import Outcome, run_claims
-from verify.files import require_writable, write_atomically
-
-FILES = ("json", "junit", "markdown")
+from paper_checks.views import Ledger
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
-    warnings.simplefilter("ignore", ZeroHessianNotice)
+    parser = _parser()
+    options = parser.parse_args(argv)
     try:
-        chosen = select(options.only)
-        for name in FILES:
-            if (path := getattr(options, name)) is not None:
-                require_writable(path, f"--{name}")
-        if options.jobs < 1:
-            raise ValueError(f"--jobs={options.jobs}: needed is a number >= 1")
+        _check(options, parser)
+        plan = outputs.planned(options)
+        earlier = _earlier(options.earlier, options.only) if options.earlier else None
+        chosen = select(options.only) if earlier is None else []
     except ValueError as error:
         print(f"paper_checks: {error}", file=sys.stderr)
         return 2
     if options.list:
         return _list(chosen)
-    return _run(chosen, options)
+    data = earlier or _run(chosen, options)
+    outputs.write(plan, data)
+    _print(data)
+    if not options.only and earlier is None:
+        _print_missing()
+    return 1 if data["problems"] else 0
 
 
-def _run(chosen: Sequence[Claim], options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    if options.jobs < 1:
+        raise ValueError(f"--jobs={options.jobs}: needed is a number >= 1")
+    if options.earlier:
+        changed = [n for n in ("list", "record", "seed", "jobs") if getattr(options, n) != parser.get_default(n)]
+        if changed:
+            raise ValueError(f"--{changed[0]} cannot go with --from, which checks nothing")
+    elif options.errata and not options.only:
+        options.only = [f"{options.errata[0]}:*"]
+
+
+def _earlier(path: Path, patterns: Sequence[str]) -> Ledger:
+    """The ledger of an earlier run, or those claims of it that match."""
+    data = views.read(path)
+    for pattern in patterns:
+        if not any(matches(row["id"], pattern) for row in data["claims"]):
+            raise ValueError(f"no claim in {path} matches {pattern!r}")
+    return views.restricted(data, lambda name: not patterns or any(matches(name, p) for p in patterns))
+
+
+def _print(data: Ledger) -> None:
+    Console(width=None if sys.stdout.isatty() else 110).print(views.as_table(data))
+    for text in data["problems"].values():
+        print(text, file=sys.stderr)
+    ran = {row["id"] for row in data["claims"]}
+    print(f"{len(ran)} of {len(ran | data['problems'].keys())} claims ran, {len(data['problems'])} problems")
+
+
+def _run(chosen: Sequence[Claim], options: argparse.Namespace) -> Ledger:
     outcomes = _with_progress(chosen, options.seed, options.jobs)
-    data = views.ledger(chosen, outcomes, options.seed)
     findings = {c.id: o.finding for c in chosen for o in outcomes if o.id == c.id and o.finding is not None}
     if options.record:
         record.write(findings)
-    problems = _problems(outcomes, record.differences(findings))
-    contents = {
-        "json": lambda: views.as_json(data),
-        "junit": lambda: views.as_junit(data, problems),
-        "markdown": lambda: views.as_markdown(data),
-    }
-    for name in FILES:
-        if (path := getattr(options, name)) is not None:
-            write_atomically(path, contents[name]())
-    Console(width=None if sys.stdout.isatty() else 110).print(views.as_table(data))
-    for text in problems.values():
-        print(text, file=sys.stderr)
-    print(f"{len(findings)} of {len(chosen)} claims ran, {len(problems)} problems")
-    if not options.only:
-        _print_missing()
-    return 1 if problems else 0
+    return views.ledger(chosen, outcomes, options.seed, _problems(outcomes, record.differences(findings)))
 
 
 def _with_progress(chosen: Sequence[Claim], seed: int, jobs: int) -> list[Outcome]:
@@ -100,8 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m paper_checks", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="GLOB", help="claims to check; * and ? are wild")
     parser.add_argument("--list", action="store_true", help="list the claims that have a check, run none")
-    for name in FILES:
-        parser.add_argument(f"--{name}", type=Path, metavar="F", help=f"write the ledger as {name}")
+    parser.add_argument(
+        "--from", type=Path, metavar="F", dest="earlier", help="show a ledger that --json wrote; check nothing"
+    )
+    outputs.add_options(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
     parser.add_argument(
         "--jobs",

@@ -1,20 +1,25 @@
-"""Views of a run: JSON first; the table, Markdown and JUnit XML are made from it."""
+"""The ledger of a run, and its plain views: table, Markdown and JUnit XML.  The report's pages are in `report`."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from rich.table import Table
 
+from paper_checks import counterexamples
+from paper_checks.dependencies import dependencies
 from paper_checks.findings import Finding
-from paper_checks.registry import Claim
+from paper_checks.registry import Claim, printed_claims
 from paper_checks.runner import Outcome
+from paper_checks.statements import papers, statement
 
 Row = dict[str, Any]
 Ledger = dict[str, Any]
@@ -23,29 +28,71 @@ _COLOURS = {"holds": "green", "fails": "red", "ill-posed": "magenta", "depends":
 _LIBRARIES = ("torch", "numpy", "scipy", "sympy", "scikit-learn", "python-flint", "linear_operator")
 
 
-def ledger(claims: Sequence[Claim], outcomes: Iterable[Outcome], seed: int) -> Ledger:
-    """The run as plain data; claims whose check did not run have no row."""
+def ledger(claims: Sequence[Claim], outcomes: Iterable[Outcome], seed: int, problems: Mapping[str, str]) -> Ledger:
+    """The run as plain data, with all that a view needs; claims whose check did not run have a problem, and no row."""
     found = {o.id: o for o in outcomes}
-    rows = [_row(c, o, o.finding) for c in claims if (o := found[c.id]).finding is not None]
-    versions = {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
-    package = f"msda_theory {version('msda_theory')}"
-    return {"schema": 1, "package": package, "versions": versions, "seed": seed, "claims": rows}
+    return {
+        "schema": 1,
+        "package": f"msda_theory {version('msda_theory')}",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        "seed": seed,
+        "papers": papers(),
+        "listed": len(printed_claims()),
+        "problems": dict(problems),
+        "claims": [_row(c, o, o.finding) for c in claims if (o := found[c.id]).finding is not None],
+    }
 
 
 def _row(claim: Claim, outcome: Outcome, finding: Finding) -> Row:
-    corrected = finding.corrected
+    corrected, printed = finding.corrected, statement(claim.id)
     return {
         "id": claim.id,
         "where": claim.where,
         "statement": claim.statement,
+        "latex": printed.latex,
+        "case": printed.case,
         "verdict": finding.verdict,
         "reason": finding.reason,
         "correction": corrected.statement if corrected else None,
         "corrected": {"verdict": corrected.verdict, "evidence": asdict(corrected.evidence)} if corrected else None,
         "evidence": asdict(finding.evidence),
+        "counterexample": _counterexample(claim.id),
         "fault": {"planted": claim.fault, "caught": outcome.caught},
+        "rests_on": list(dependencies()[claim.id]),
+        "check": _place(claim.check),
         "seconds": round(outcome.seconds, 3),
     }
+
+
+def _counterexample(claim: str) -> dict[str, Any] | None:
+    try:
+        return counterexamples.load(claim)
+    except FileNotFoundError:
+        return None
+
+
+def _place(check: Callable[..., Any]) -> dict[str, str | int]:
+    """The file of a check, from the root of the checkout, and its line."""
+    function = inspect.unwrap(getattr(check, "func", check))
+    file = Path(inspect.getfile(function)).relative_to(Path(__file__).parents[1])
+    return {"file": file.as_posix(), "line": function.__code__.co_firstlineno}
+
+
+def read(path: Path) -> Ledger:
+    """A ledger that --json wrote.  Raises ValueError where the file is none, or was written by an older version."""
+    try:
+        data: Ledger = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--from={path} cannot be read ({error}): needed is a ledger that --json wrote") from error
+    if not isinstance(data, dict) or not {"schema", "claims", "papers", "problems"} <= data.keys():
+        raise ValueError(f"--from={path} is no ledger of this version: needed is one that --json writes now")
+    return data
+
+
+def restricted(data: Ledger, wanted: Callable[[str], bool]) -> Ledger:
+    """The part of a ledger that is about the wanted claims."""
+    problems = {name: text for name, text in data["problems"].items() if wanted(name)}
+    return {**data, "problems": problems, "claims": [row for row in data["claims"] if wanted(row["id"])]}
 
 
 def as_json(data: Ledger) -> str:
@@ -94,8 +141,9 @@ def as_markdown(data: Ledger) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_junit(data: Ledger, problems: dict[str, str]) -> str:
-    """JUnit XML: one test case a claim, a failure where `problems` names one."""
+def as_junit(data: Ledger) -> str:
+    """JUnit XML: one test case a claim, a failure where it has a problem."""
+    problems = data["problems"]
     names = list(dict.fromkeys([*(row["id"] for row in data["claims"]), *problems]))
     seconds = {row["id"]: row["seconds"] for row in data["claims"]}
     suite = ElementTree.Element(

@@ -2,5 +2,6 @@
 
 from msda_theory.jets._jet import Jet, JetRefusedError
 from msda_theory.jets._propagate import Propagated, propagate
+from msda_theory.jets._slopes import Slopes
 
-__all__ = ["Jet", "JetRefusedError", "Propagated", "propagate"]
+__all__ = ["Jet", "JetRefusedError", "Propagated", "Slopes", "propagate"]

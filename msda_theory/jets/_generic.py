@@ -11,6 +11,7 @@ from torch.func import jvp, vmap
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from msda_theory.jets._jet import Jet
+from msda_theory.jets._slopes import Slopes
 
 Func = Callable[..., Any]
 
@@ -19,16 +20,15 @@ def generic(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     """Any function that torch can differentiate twice forwards."""
     g, jets, back = function_of_jets(func, args, kwargs)
     values = tuple(z.value for z in jets)
-    slopes, bends = (tuple(z.full_parts[part] for z in jets) for part in (slice(None, -1), -1))
 
     def along(*direction: Tensor) -> Any:
         return jvp(lambda *v: jvp(g, v, direction)[1], values, direction)
 
     with torch.enable_grad():  # as in _activations
-        first, second = vmap(along)(*slopes)
-        bent = jvp(g, values, bends)[1]
-    whole = [torch.cat([a, (b + c.sum(0)).unsqueeze(0)]) for a, b, c in zip(first, bent, second, strict=True)]
-    return as_jets(back, g(*values), tuple(whole))
+        first, second = vmap(along)(*(z.full_slopes for z in jets))
+        bent = jvp(g, values, tuple(z.full_bend for z in jets))[1]
+    bends = tuple(b + c.sum(0) for b, c in zip(bent, second, strict=True))
+    return back([Jet(*whole) for whole in zip(g(*values), map(Slopes.of, first), bends, strict=True)])
 
 
 def generic_jet(func: Func, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -57,10 +57,6 @@ def function_of_jets(func: Func, args: Any, kwargs: Any) -> tuple[Func, list[Jet
         return tree_unflatten([next(left) if is_tensor else None for is_tensor in tensors], out)
 
     return g, [flat[k] for k in places], back
-
-
-def as_jets(back: Func, values: tuple[Tensor, ...], parts: tuple[Tensor, ...]) -> Any:
-    return back([Jet(v, p) for v, p in zip(values, parts, strict=True)])
 
 
 def value_of(z: Any) -> Any:

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from msda_theory.jets._slopes import Slopes
+
 METADATA = frozenset(
     {"shape", "dtype", "device", "ndim", "layout", "is_cuda", "is_sparse", "is_nested", "requires_grad"}
 )
@@ -31,24 +33,29 @@ class JetRefusedError(RuntimeError):
 
 
 class Jet:
-    """value (m, ...) and parts (S+1, m, ...): the derivatives along S directions, then the sum of the second ones.
+    """value (m, ...), slopes (S, m, ...) along S directions, and bend (m, ...), the sum of the second derivatives.
 
-    The parts' batch may be one where they are the same for every sample.  It goes through torch's functions and a
-    tensor's methods; it is no tensor, and nothing may be decided by its values.
+    The batch of slopes and bend may be one where they are the same for every sample.  It goes through torch's
+    functions and a tensor's methods; it is no tensor, and nothing may be decided by its values.
     """
 
-    def __init__(self, value: Tensor, parts: Tensor) -> None:
-        self.value, self.parts = value, parts
+    def __init__(self, value: Tensor, slopes: Slopes, bend: Tensor) -> None:
+        self.value, self.slopes, self.bend = value, slopes, bend
 
     @classmethod
-    def start(cls, x: Tensor, directions: Tensor) -> Jet:
+    def start(cls, x: Tensor, directions: Tensor | Slopes) -> Jet:
         """The network's input: x (m, ...), directions (S, m or 1, ...)."""
-        return cls(x, torch.cat([directions, torch.zeros_like(directions[:1])]))
+        slopes = directions if isinstance(directions, Slopes) else Slopes.of(directions)
+        return cls(x, slopes, torch.zeros_like(x[:1]))
 
     @property
-    def full_parts(self) -> Tensor:
-        """The parts, one for every sample: (S+1, m, ...)."""
-        return self.parts.expand(len(self.parts), *self.value.shape)
+    def full_slopes(self) -> Tensor:
+        """The slopes, one for every sample: (S, m, ...)."""
+        return self.slopes.expanded(self.value.shape)
+
+    @property
+    def full_bend(self) -> Tensor:
+        return self.bend.expand(self.value.shape)
 
     @classmethod
     def __torch_function__(

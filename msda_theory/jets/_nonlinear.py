@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.func import jvp, vmap
 
 from msda_theory.jets._activations import derivatives
-from msda_theory.jets._generic import Func, any_jet, as_jets, function_of_jets, generic, value_of
+from msda_theory.jets._generic import Func, any_jet, function_of_jets, generic, value_of
 from msda_theory.jets._jet import Jet, JetRefusedError
-from msda_theory.jets._linear import aligned, full
+from msda_theory.jets._linear import aligned, full, full_bend
+from msda_theory.jets._slopes import Slopes
 
 
 def elementwise(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -19,9 +20,9 @@ def elementwise(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, 
     if not isinstance(z, Jet) or any_jet((rest, kwargs)):
         return generic(func, name, args, kwargs)
     value, first, second = derivatives(func, name, z.value, *rest, **_meaningful(kwargs))
-    parts = z.parts * first
-    parts[-1] += second * z.parts[:-1].square().sum(0)
-    return Jet(value, parts)
+    before = z.slopes
+    bend = first * z.bend + second * before.get().square().sum(0)
+    return Jet(value, Slopes(lambda: before.get() * first, shared=False), bend)
 
 
 def _meaningful(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -35,15 +36,17 @@ def piecewise_linear(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[
     if not isinstance(z, Jet) or any_jet((rest, kwargs)):
         return generic(func, name, args, kwargs)
     first = jvp(lambda u: func(u, *rest, **kwargs), (z.value,), (torch.ones_like(z.value),))[1]
-    return Jet(func(z.value, *rest, **kwargs), z.parts * first)
+    value, before = func(z.value, *rest, **kwargs), z.slopes
+    return Jet(value, Slopes(lambda: before.get() * first, shared=False), first * z.bend)
 
 
 def piecewise_map(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Maximum and its like: linear about the value; every part goes through the derivative."""
+    """Maximum and its like: linear about the value; slopes and bend go through the derivative."""
     g, jets, back = function_of_jets(func, args, kwargs)
     values = tuple(z.value for z in jets)
-    parts = vmap(lambda *p: jvp(g, values, p)[1])(*(z.full_parts for z in jets))
-    return as_jets(back, g(*values), parts)
+    slopes = vmap(lambda *v: jvp(g, values, v)[1])(*(z.full_slopes for z in jets))
+    bends = jvp(g, values, tuple(z.full_bend for z in jets))[1]
+    return back([Jet(*whole) for whole in zip(g(*values), map(Slopes.of, slopes), bends, strict=True)])
 
 
 def product(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -52,7 +55,9 @@ def product(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     if isinstance(a, Jet) and isinstance(b, Jet):
         return _leibniz(torch.mul, a, b, value)
     z, factor = (a, b) if isinstance(a, Jet) else (b, a)
-    return Jet(value, full(aligned(z.parts, z, value) * factor, value))
+    before, axes = z.slopes, value.ndim - z.value.ndim
+    slopes = Slopes(lambda: full(aligned(before.get(), axes) * factor, value), shared=False)
+    return Jet(value, slopes, full_bend(z.bend * factor, value))
 
 
 def quotient(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -69,16 +74,20 @@ def matrix_product(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[st
     value = value_of(a) @ value_of(b)
     if isinstance(a, Jet) and isinstance(b, Jet):
         return _leibniz(torch.matmul, a, b, value)
-    parts = vmap(lambda p: p @ b)(a.full_parts) if isinstance(a, Jet) else vmap(lambda p: a @ p)(b.full_parts)
-    return Jet(value, parts)
+    z, times = (a, lambda v: v @ b) if isinstance(a, Jet) else (b, lambda v: a @ v)
+    before, shape = z.slopes, z.value.shape
+    return Jet(value, Slopes(lambda: vmap(times)(before.expanded(shape)), shared=False), times(z.full_bend))
 
 
 def _leibniz(multiply: Func, a: Jet, b: Jet, value: Tensor) -> Jet:
     """(ab)' = a'b + ab', and the sum of a''b + 2a'b' + ab''."""
-    left, right = a.full_parts, b.full_parts
-    parts = vmap(multiply, (0, None))(left, b.value) + vmap(multiply, (None, 0))(a.value, right)
-    cross = 2 * vmap(multiply)(left[:-1], right[:-1]).sum(0)
-    return Jet(value, torch.cat([parts[:-1], (parts[-1] + cross).unsqueeze(0)]))
+    left, right, first, second = a.full_slopes, b.full_slopes, a.value, b.value
+    bend = multiply(a.full_bend, b.value) + multiply(a.value, b.full_bend) + 2 * vmap(multiply)(left, right).sum(0)
+
+    def slopes() -> Tensor:
+        return vmap(multiply, (0, None))(left, second) + vmap(multiply, (None, 0))(first, right)
+
+    return Jet(value, Slopes(slopes, shared=False), bend)
 
 
 def forbidden(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from msda_theory.jets import _operations as names
 from msda_theory.jets._generic import Func, generic
+from msda_theory.jets._jet import Jet
 from msda_theory.jets._linear import affine, batch_norm, concatenation, convolution, identity, linear_map, total
 from msda_theory.jets._nonlinear import (
     elementwise,
@@ -46,10 +47,11 @@ def through(func: Func, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     in_place = (func.__name__.endswith("_") and not func.__name__.startswith("__")) or kwargs.get("inplace", False)
     if in_place:
         func, kwargs = _out_of_place(func, name), {k: v for k, v in kwargs.items() if k != "inplace"}
+        target, args = args[0], (Jet(args[0].value, args[0].slopes, args[0].bend), *args[1:])
     result = _rule(name)(func, name, args, kwargs)
     if in_place:
-        args[0].value, args[0].parts = result.value, result.parts
-        return args[0]
+        target.value, target.slopes, target.bend = result.value, result.slopes, result.bend
+        return target
     return result
 
 

@@ -51,7 +51,7 @@ def networks():
     encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu")
     conv = nn.Conv2d(1, 4, 3, padding=1)
     return {
-        "mlp": nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 16), nn.GELU(), nn.Linear(16, 3)),
+        "mlp": nn.Sequential(nn.Flatten(), nn.Linear(64, 9), nn.Tanh(), nn.Linear(9, 16), nn.GELU(), nn.Linear(16, 3)),
         "relu": nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(inplace=True), nn.Linear(32, 3)),
         "residual": nn.Sequential(
             conv, nn.BatchNorm2d(4), nn.SiLU(), Residual(4), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3), nn.Softplus(),
@@ -121,12 +121,19 @@ OPERATIONS = {
         F.conv2d(z, torch.ones(2, 4, 3, 3, dtype=DTYPE)).tanh(), torch.ones(2, 3, 2, 2, dtype=DTYPE)
     ),
     "var": lambda z: z.var(-1).sum(1) + z.std(1).mean(-1),
+    "in place, after others used it": lambda z: _used_then_written(z.clone()),
     "in place": lambda z: z.clone().mul_(2).add_(z).tanh_(),
     "activations": lambda z: F.elu(z) + F.softplus(z, beta=2) + F.gelu(z, approximate="tanh") + F.celu(z, 0.5),
     "kinks": lambda z: F.leaky_relu(z, 0.1) * F.hardtanh(z, -2, 2) + z.abs() + z.clamp(min=-1),
     "largest": lambda z: z.amax(-1).sum(1) ** 2 + F.max_pool2d(z, 2).exp().sum((1, 2)).sum(-1, keepdim=True),
     "unbind, chunk": lambda z: sum(part.sin() for part in (*z.unbind(1), *(c[:, 0] for c in z.chunk(2, 1)))),
 }
+
+
+def _used_then_written(z):
+    kept = z.tanh() + z[:, :1] * 2
+    z.mul_(3)
+    return kept * z
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -143,7 +150,7 @@ def test_operations_against_finite_differences(name):
     )
     size = float(out.value.abs().max())
     assert_close(out.value, tensors(z), rounding(DTYPE, 1 + size, 100))
-    assert_close(out.full_parts[-1], fine, difference_quotient(fine, coarse, step, 1 + size, order=2))
+    assert_close(out.full_bend, fine, difference_quotient(fine, coarse, step, 1 + size, order=2))
 
 
 def _stacked(z):
@@ -153,8 +160,8 @@ def _stacked(z):
 def test_shared_directions_stay_shared_until_they_meet_the_samples():
     start = Jet.start(torch.randn(7, 1, 8, 8), torch.randn(3, 1, 1, 8, 8))
     first = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(18, 5))(start)
-    assert first.parts.shape == (4, 1, 5) and first.value.shape == (7, 5)
-    assert first.tanh().parts.shape == (4, 7, 5)
+    assert first.slopes.get().shape == (3, 1, 5) and first.value.shape == (7, 5)
+    assert first.tanh().slopes.get().shape == (3, 7, 5)
 
 
 def test_differentiable_in_the_parameters():

@@ -7,12 +7,8 @@ of the boxes, ||P V Q^T||^2, and, for the average over the ratio, one integral i
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import sys
-import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,12 +21,11 @@ if __name__ == "__main__":
 import torch
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import Tensor
 
+from benchmarks.measuring import Result, run, seconds
 from msda_theory import Augmentation, Beta
 from msda_theory.masks import CutMix, GMix, HMix, MaskLaw, SecondMoment, interval_cover
-from verify.files import require_writable, write_atomically
 
 IMAGES, SIDE = 64, 224
 ROUNDS = 10
@@ -39,6 +34,7 @@ TARGETS = {"CutMix": 5.0, "GMix": 2.0, "HMix": 8.0, "CutMix, averaged": 120.0}
 #: the ratio at which the targets are held against the measurement; the table has the others
 HELD_AT = 0.5
 WHY = (
+    "A pass reads each number of the batch once and writes as many.",
     "The errors are those of rounding, against the other way (of ours: against itself in float64).  Small boxes (a",
     "ratio near 1) have more positions, so that all ways cost more.  GMix multiplies by a factor of rank 5 in float32",
     "and 8 in float64, where the eigenvalues end in rounding.  The average over the ratio spends its time in",
@@ -139,11 +135,6 @@ def measure(chosen: list[Contender], dtype: torch.dtype, rounds: int) -> list[Ro
     ]
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """The least time of three runs in a row: the first finds the caches as another contender left them."""
-    return min(timeit.repeat(run, number=1, repeat=3))
-
-
 def error(contender: Contender, v: Tensor) -> float:
     """Largest relative error of a few forms against the other way in float64."""
     few = v[:4]
@@ -151,52 +142,21 @@ def error(contender: Contender, v: Tensor) -> float:
     return float(((contender.run(few).double() - expected) / expected).abs().max())
 
 
-def machine() -> dict[str, object]:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "cpu capability": torch.backends.cpu.get_cpu_capability(),
-    }
-
-
-def report(rows: list[Row]) -> str:
-    """The table in Markdown, the machine above it and the targets below."""
-    lines = [
-        f"# v^T a v for {IMAGES} images of {SIDE} x {SIDE}, in passes over the batch",
-        "",
-        "`python benchmarks/coefficients.py --out benchmarks/results`, on one thread of "
-        + ", ".join(f"{name} {value}" for name, value in machine().items())
-        + ".  A pass reads each number of the batch once and writes as many.",
-        "",
-        "| law | ratio | way | dtype | passes | relative error |",
-        "|---|---|---|---|---:|---:|",
-        *(
-            f"| {row.law} | {shown(row.ratio)} | {row.way} | {row.dtype} | {row.passes:.1f} | {row.error:.1e} |"
-            for row in rows
-        ),
-        "",
-        *(f"- {sentence}" for sentence in verdicts(rows)),
-        "",
-        *WHY,
-    ]
-    return "\n".join(lines) + "\n"
+def result(rounds: int) -> Result:
+    chosen = list(contenders())
+    rows = [row for dtype in (torch.float64, torch.float32) for row in measure(chosen, dtype, rounds)]
+    return Result(
+        f"v^T a v for {IMAGES} images of {SIDE} x {SIDE}, in passes over the batch",
+        ("law", "ratio", "way", "dtype", "passes", "relative error"),
+        [(row.law, shown(row.ratio), row.way, row.dtype, f"{row.passes:.1f}", f"{row.error:.1e}") for row in rows],
+        verdicts(rows),
+        [asdict(row) for row in rows],
+        WHY,
+    )
 
 
 def shown(ratio: float | None) -> str:
     return "Beta(1, 1)" if ratio is None else str(ratio)
-
-
-def table(rows: list[Row]) -> Table:
-    drawn = Table(title=f"v^T a v for {IMAGES} images of {SIDE} x {SIDE}, in passes over the batch, one thread")
-    for heading in ("law", "ratio", "way", "dtype", "passes", "relative error"):
-        drawn.add_column(heading, justify="right" if heading in ("ratio", "passes", "relative error") else "left")
-    for row in rows:
-        drawn.add_row(row.law, shown(row.ratio), row.way, row.dtype, f"{row.passes:.1f}", f"{row.error:.1e}")
-    return drawn
 
 
 def verdicts(rows: list[Row]) -> list[str]:
@@ -210,26 +170,7 @@ def verdicts(rows: list[Row]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write coefficients.json and coefficients.md there")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"rounds of timing (default {ROUNDS})")
-    options = parser.parse_args(arguments)
-    if options.rounds < 1:
-        parser.error(f"--rounds={options.rounds}: needed is a number >= 1")
-    files = [] if options.out is None else [options.out / f"coefficients.{kind}" for kind in ("json", "md")]
-    for path in files:
-        require_writable(path, "--out")
-    torch.set_num_threads(1)
-    chosen = list(contenders())
-    rows = [row for dtype in (torch.float64, torch.float32) for row in measure(chosen, dtype, options.rounds)]
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(table(rows))
-    for sentence in verdicts(rows):
-        console.print(sentence, highlight=False)
-    data = {"machine": machine(), "targets": verdicts(rows), "rows": [asdict(row) for row in rows]}
-    for path, text in zip(files, (json.dumps(data, indent=2) + "\n", report(rows)), strict=False):
-        write_atomically(path, text)
-    return 0
+    return run("coefficients", __doc__, ROUNDS, result, arguments)
 
 
 if __name__ == "__main__":

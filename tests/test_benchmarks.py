@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import coefficients
+from benchmarks import coefficients, derivatives
 
 
 @pytest.fixture
@@ -37,3 +37,28 @@ def test_a_wrong_number_of_rounds_is_refused(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         coefficients.main(["--rounds", "0"])
     assert "--rounds=0: needed is a number >= 1" in capsys.readouterr().err
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SAMPLES": 6, "IMAGES": 3, "WIDTH": 5, "LAYER_SIZES": (4, 9)}.items():
+        monkeypatch.setattr(derivatives, name, value)
+
+
+def test_all_ways_to_second_derivatives_agree(few: None) -> None:
+    """Jets, reverse mode, nested forward mode and the dense Hessian; sums of up to 64 * 4096 terms."""
+    found = {
+        (row.problem, row.way): row for p in derivatives.problems(torch.float64) for row in derivatives.measure(p, 1)
+    }
+    assert {way for _, way in found} == {"jets", "reverse mode", "nested forward mode", "vmap(hessian)"}
+    for row in found.values():
+        assert row.error < 64 * 4096 * torch.finfo(torch.float64).eps, row
+        assert row.passes > 0 and row.kilobytes > 0
+
+
+def test_derivatives_are_written(few: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threads = torch.get_num_threads()
+    assert derivatives.main(["--rounds", "1", "--out", str(tmp_path)]) == 0
+    torch.set_num_threads(threads)
+    assert "times faster than vmap(hessian)" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"derivatives.json", "derivatives.md"}

@@ -2,6 +2,6 @@
 
 from msda_theory.jets._jet import Jet, JetRefusedError
 from msda_theory.jets._propagate import Propagated, propagate
-from msda_theory.jets._slopes import Slopes
+from msda_theory.jets._slopes import Slopes, watched
 
-__all__ = ["Jet", "JetRefusedError", "Propagated", "Slopes", "propagate"]
+__all__ = ["Jet", "JetRefusedError", "Propagated", "Slopes", "propagate", "watched"]

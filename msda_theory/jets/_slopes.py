@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
 Map = Callable[[Tensor], Tensor]
+_widths: ContextVar[list[int] | None] = ContextVar("widths", default=None)
+
+
+@contextmanager
+def watched() -> Iterator[list[int]]:
+    """How many numbers a sample and direction the slopes have that are computed meanwhile, shared ones aside."""
+    widths: list[int] = []
+    token = _widths.set(widths)
+    try:
+        yield widths
+    finally:
+        _widths.reset(token)
 
 
 class Slopes:
@@ -32,6 +46,9 @@ class Slopes:
         if self._found is None:
             assert self._compute is not None
             self._found, self._compute = self._compute(), None
+            widths = _widths.get()
+            if widths is not None and not self.shared:
+                widths.append(self._found[0, 0].numel())
         return self._found
 
     def expanded(self, shape: torch.Size) -> Tensor:

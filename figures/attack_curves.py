@@ -85,4 +85,6 @@ FIGURE = Figure(
     source="Zhang et al. (2021), Figure 4",
     compute=compute,
     draw=draw,
+    needs="two moons (generated)",
+    seconds=38,
 )

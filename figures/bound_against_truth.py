@@ -164,4 +164,6 @@ FIGURE = Figure(
     source="after Zhang et al. (2021), Theorems 3.1 and 3.3; Park et al. (2022), Theorem 3",
     compute=compute,
     draw=draw,
+    needs="scikit-learn's digits",
+    seconds=30,
 )

@@ -148,4 +148,6 @@ FIGURE = Figure(
     source="Zhang et al. (2021), Figure 3",
     compute=compute,
     draw=draw,
+    needs="100 points (generated)",
+    seconds=6,
 )

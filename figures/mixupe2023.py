@@ -111,6 +111,8 @@ FIG1 = Figure(
     source="Zou et al. (2023), Figure 1",
     compute=compute_fig1,
     draw=draw_fig1,
+    needs="scikit-learn's digits",
+    seconds=14,
 )
 
 FIG2 = Figure(
@@ -119,6 +121,8 @@ FIG2 = Figure(
     source="Zou et al. (2023), Figure 2",
     compute=compute_fig2,
     draw=draw_fig2,
+    needs="scikit-learn's digits",
+    seconds=6,
 )
 
 ALL = (FIG1, FIG2)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from figures import coefficients, mask_examples, training_curves, unbounded_masks
 from figures.definition import Figure, Numbers, Settings
+from figures.gradient_maps import FIG5, FIG6
+from figures.image_tables import TABLE1, TABLE2, TABLE3, TABLE6
+from figures.robustness_table import TABLE5
 from figures.training_curves import Column
 from msda_theory.masks import Bernoulli, Mixup
 
@@ -23,6 +26,8 @@ FIG1 = Figure(
     source="Park et al. (2022), Figure 1",
     compute=compute_fig1,
     draw=training_curves.draw,
+    needs="two moons (generated)",
+    seconds=28,
 )
 
 FIG2 = Figure(
@@ -31,6 +36,8 @@ FIG2 = Figure(
     source="Park et al. (2022), Figure 2",
     compute=unbounded_masks.compute,
     draw=unbounded_masks.draw,
+    needs="photographs that ship with scikit-learn",
+    seconds=1,
 )
 
 FIG3 = Figure(
@@ -39,6 +46,8 @@ FIG3 = Figure(
     source="Park et al. (2022), Figure 3",
     compute=mask_examples.compute,
     draw=mask_examples.draw,
+    needs="photographs that ship with scikit-learn",
+    seconds=1,
 )
 
 FIG4 = Figure(
@@ -47,6 +56,8 @@ FIG4 = Figure(
     source="Park et al. (2022), Figure 4",
     compute=coefficients.compute,
     draw=coefficients.draw,
+    needs="nothing",
+    seconds=2,
 )
 
-ALL = (FIG1, FIG2, FIG3, FIG4)
+ALL = (FIG1, FIG2, FIG3, FIG4, FIG5, FIG6, TABLE1, TABLE2, TABLE3, TABLE5, TABLE6)

@@ -122,4 +122,6 @@ FIGURE = Figure(
     source="after Zhang et al. (2021), Zou et al. (2023), Carratino et al. (2022)",
     compute=compute,
     draw=draw,
+    needs="scikit-learn's digits",
+    seconds=60,
 )

@@ -85,7 +85,7 @@ def _as_numbers(column: Column, runs: Sequence[RunCurves]) -> Numbers:
 
 def _run(column: Column, seed: int, settings: Settings) -> RunCurves:
     choices = asdict(settings)
-    del choices["seeds"], choices["seed"]
+    del choices["seeds"], choices["seed"], choices["data"]
     return train_pair(column.model, column.mask, RATIO, seed, **choices)
 
 

@@ -24,4 +24,6 @@ FIG2 = Figure(
     source="Zhang et al. (2021), Figure 2",
     compute=compute_fig2,
     draw=training_curves.draw,
+    needs="two moons (generated)",
+    seconds=40,
 )

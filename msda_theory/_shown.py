@@ -18,11 +18,11 @@ class Shown(ABC):
     def __rich__(self) -> RenderableType: ...
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=WIDTH)
+        console = Console(file=io.StringIO(), width=WIDTH, force_jupyter=False)
         console.print(self)
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
     def _repr_html_(self) -> str:
-        console = Console(file=io.StringIO(), record=True, width=WIDTH)
+        console = Console(file=io.StringIO(), record=True, width=WIDTH, force_jupyter=False)
         console.print(self)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")

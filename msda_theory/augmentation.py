@@ -64,10 +64,11 @@ class SeenMoments:
 
 @dataclass(frozen=True)
 class MixDraw:
-    """n independent draws: masks (n, *shape) and label weights w (n,) of the first sample."""
+    """n draws: masks (n, *shape), label weights w (n,) of the first sample, and the ratios (n,)."""
 
     masks: Tensor
     label: Tensor
+    ratio: Tensor
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,22 @@ class Augmentation:
         rng = np.random.default_rng(seed)
         ratio = torch.from_numpy(self.ratio.sample(n, rng))
         masks = self.mask.sample(ratio, rng)
-        return MixDraw(masks, self._first_weight(masks, ratio))
+        return MixDraw(masks, self._first_weight(masks, ratio), ratio)
+
+    @property
+    def uniforms(self) -> int:
+        """How many uniform numbers a draw `placed` takes: one for the ratio, and the mask's."""
+        return 1 + self.mask.uniforms
+
+    def placed(self, uniform: Tensor, seed: int | np.random.Generator | None = None) -> MixDraw:
+        """The (mask, label weight) draws where uniform numbers (n, `uniforms`) in [0, 1) put them, float64.
+
+        What a law does not place it draws from the generator.  Points of low discrepancy make draws of low discrepancy.
+        """
+        rng = np.random.default_rng(seed)
+        ratio = torch.from_numpy(self.ratio.placed(uniform[:, 0].double().numpy(), rng))
+        masks = self.mask.placed(ratio, uniform[:, 1:], rng)
+        return MixDraw(masks, self._first_weight(masks, ratio), ratio)
 
     def nodes(self, order: int) -> Iterator[tuple[MaskLaw, float, float, float]]:
         """(mask law, ratio, E[lambda; node], E[1-lambda; node]) of every node that has weight."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 from torch import Tensor
 
@@ -50,6 +51,15 @@ class Comparison(Shown):
         return self.exact.value - self.mean_point.total
 
     @property
+    def remainder_error(self) -> float:
+        """The errors of both sides of the remainder, as the root of the sum of their squares."""
+        return math.hypot(self.exact.error, self.theory.error)
+
+    @property
+    def mean_point_remainder_error(self) -> float:
+        return math.hypot(self.exact.error, self.mean_point.error)
+
+    @property
     def relative_remainder(self) -> float:
         """|remainder| as a share of |effect|: 0 is a perfect expansion, 1 is no better than L_m alone."""
         return self._share(self.remainder)
@@ -66,13 +76,14 @@ class Comparison(Shown):
         theory = {**asdict(self.theory), "total": self.theory.total}
         remainders = {
             "remainder": self.mean_point_remainder,
+            "remainder_error": self.mean_point_remainder_error,
             "relative_remainder": self.relative_mean_point_remainder,
         }
         report = {
             "title": self.title,
             "exact": asdict(self.exact),
             "theory": theory,
-            **{k: getattr(self, k) for k in ("effect", "remainder", "relative_remainder")},
+            **{k: getattr(self, k) for k in ("effect", "remainder", "remainder_error", "relative_remainder")},
             "mean_point": {**asdict(self.mean_point), "total": self.mean_point.total, **remainders},
             "trust": {
                 "data": _order_numbers(self.trust.data),
@@ -95,8 +106,12 @@ class Comparison(Shown):
         table.add_row("R2 (gradients)", "", f"{theory.r2:+.10f}", f"{mean.r2:+.10f}")
         table.add_row("R3 (Hessian)", "", f"{theory.r3:+.10f}", f"{mean.r3:+.10f}", end_section=True)
         table.add_row("loss", f"{exact.value:.10f}", f"{theory.total:.10f}", f"{mean.total:.10f}")
-        table.add_row("", f"+- {exact.error:.1g}, {exact.method}", f"{theory.form} form", "", end_section=True)
+        form = f"{theory.form} form{_spread(theory.error, ', ')}"
+        table.add_row("", f"+- {exact.error:.1g}, {exact.method}", form, _spread(mean.error), end_section=True)
         table.add_row("remainder", "", f"{self.remainder:+.3e}", f"{self.mean_point_remainder:+.3e}")
+        if theory.error or mean.error:
+            errors = self.remainder_error, self.mean_point_remainder_error
+            table.add_row("", "", *(f"+- {error:.1e}" for error in errors))
         shares = (self.relative_remainder, self.relative_mean_point_remainder)
         table.add_row("", "", *(f"{share:.2%} of the effect" for share in shares), end_section=True)
         orders = self.trust.data, self.trust.mean_points
@@ -106,6 +121,11 @@ class Comparison(Shown):
         else:
             table.caption, table.caption_justify = f"radius of trust: {self.trust.reason}", "left"
         return table
+
+
+def _spread(error: float, before: str = "") -> str:
+    """The standard error of an expansion whose moves were drawn."""
+    return f"{before}+- {error:.1g}" if error else ""
 
 
 def _ratio_text(order: NextOrder | None) -> str:
@@ -136,15 +156,27 @@ def compare(
     augmentation: Augmentation,
     *,
     as_printed: bool = False,
+    directions: int | None = None,
+    seed: int | np.random.Generator | None = None,
     **exact_options: Any,
 ) -> Comparison:
     """`exact_loss`, `taylor_loss` and `mean_point_loss` on the same problem; `exact_options` go to `exact_loss`.
 
-    `as_printed` concerns the expansion about the data.  Beside both stands how far the next order reaches
-    (`radius_of_trust`).
+    `as_printed` concerns the expansion about the data.  With `directions` both expansions draw so many moves, for
+    images of any size; what is drawn for the three losses is independent.  Beside both expansions stands how far the
+    next order reaches (`radius_of_trust`).
+
+    >>> import torch
+    >>> from msda_theory import Beta, losses, masks
+    >>> x = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    >>> mixup = Augmentation(Beta(1.0, 1.0), masks.Mixup((1,)))
+    >>> found = compare(lambda x: x, losses.Squared(), x, x, mixup)
+    >>> round(found.effect, 12), abs(found.remainder) < 1e-12
+    (0.166666666667, True)
     """
-    theory = taylor_loss(model, loss, x, y, augmentation, as_printed=as_printed)
-    mean_point = mean_point_loss(model, loss, x, y, augmentation)
-    exact = exact_loss(model, loss, x, y, augmentation, **exact_options)
+    about_data, about_means = np.random.default_rng(seed).spawn(2)
+    theory = taylor_loss(model, loss, x, y, augmentation, as_printed=as_printed, directions=directions, seed=about_data)
+    mean_point = mean_point_loss(model, loss, x, y, augmentation, directions=directions, seed=about_means)
+    exact = exact_loss(model, loss, x, y, augmentation, seed=seed, **exact_options)
     trust = radius_of_trust(model, loss, x, y, augmentation, theory, mean_point)
     return Comparison(exact, theory, f"{loss!r}, {augmentation.mask!r}, {augmentation.ratio!r}", mean_point, trust)

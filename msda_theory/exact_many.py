@@ -9,6 +9,7 @@ ratios is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,7 +29,6 @@ from msda_theory.exact import (
     CHUNK_ELEMENTS,
     CHUNK_INPUTS,
     LARGEST_ENUMERATION,
-    METHODS,
     ExactLoss,
     monte_carlo,
     require_finite_loss,
@@ -38,6 +38,7 @@ from msda_theory.masks import NotEnumerableError
 from msda_theory.quadrature import FIRST_ORDER, Array, refine
 from msda_theory.simplex_ratios import Dirichlet, SimplexRule
 
+METHODS = ("enumerate", "monte-carlo")
 LEAST_ORDERS = (FIRST_ORDER, 2 * FIRST_ORDER, 4 * FIRST_ORDER)  # `refine` compares three rules, at the least
 
 
@@ -85,8 +86,7 @@ def n_mixup_loss(
     with torch.no_grad():
         labels = loss.prepare(y, outputs(model, x))
         if method == "monte-carlo":
-            rng = np.random.default_rng(seed)
-            result = monte_carlo(lambda n: _draw_losses(model, loss, x, labels, ratios, n, rng), samples, x)
+            result = monte_carlo(partial(_draw_losses, model, loss, x, labels, ratios), samples, x, seed)
         else:
             result = _enumerate(model, loss, x, labels, ratios, rtol)
     return require_finite_loss(result, loss)

@@ -31,6 +31,9 @@ def odds_moment(ratio: RatioLaw, k: float) -> float:
 
     Raises ValueError for k < 0, inf or nan, and ToleranceError for a density whose end cannot be told, or whose
     quadrature does not converge.
+
+    >>> round(odds_moment(Beta(2.0, 2.0).tilted(), 2), 12), odds_moment(Beta(1.0, 1.0).tilted(), 2)
+    (3.0, inf)
     """
     require_kind("ratio", ratio, RatioLaw)
     if k == 0:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc, betaln
+from scipy.special import betainc, betaincinv, betaln
 
 from msda_theory._validation import require_finite_positive, require_kind, require_ratio
 from msda_theory.quadrature import Array, beta_rule, refine
@@ -68,6 +68,13 @@ class RatioLaw(ABC):
     @abstractmethod
     def sample(self, n: int, seed: int | np.random.Generator | None = None) -> Array:
         """`n` independent ratios."""
+
+    def placed(self, uniform: Array, seed: int | np.random.Generator | None = None) -> Array:
+        """Ratios (n,) of uniform numbers (n,) in [0, 1), by the inverse of the distribution function.
+
+        A law that does not have it draws them from the generator and leaves the uniform numbers alone.
+        """
+        return self.sample(len(uniform), seed)
 
     def expectation(
         self, g: Callable[[Array], Array], *, breaks: Sequence[float] = (), rtol: float = 1e-10
@@ -136,6 +143,9 @@ class Beta(RatioLaw):
     def sample(self, n: int, seed: int | np.random.Generator | None = None) -> Array:
         """`n` independent ratios; one that underflows is the smallest positive float, for the law has no atom at 0."""
         return np.maximum(np.random.default_rng(seed).beta(self.a, self.b, size=n), np.finfo(float).tiny)
+
+    def placed(self, uniform: Array, seed: int | np.random.Generator | None = None) -> Array:
+        return np.maximum(betaincinv(self.a, self.b, uniform), np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -207,6 +217,11 @@ class Discrete(RatioLaw):
 
     def sample(self, n: int, seed: int | np.random.Generator | None = None) -> Array:
         return np.random.default_rng(seed).choice(self.values, size=n, p=self.weights)
+
+    def placed(self, uniform: Array, seed: int | np.random.Generator | None = None) -> Array:
+        order = np.argsort(self.values)
+        edges = np.cumsum(np.array(self.weights)[order])[:-1]
+        return np.array(self.values, dtype=float)[order][np.searchsorted(edges, uniform, side="right")]
 
 
 def _require_probabilities(weights: Sequence[float], length: int, partner: str) -> None:

@@ -17,6 +17,7 @@ VIEWS: dict[str, View] = {
     "json": views.as_json,
     "junit": views.as_junit,
     "markdown": views.as_markdown,
+    "svg": views.as_svg,
     "html": report.as_html,
     "latex": report.as_latex,
 }

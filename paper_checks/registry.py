@@ -51,6 +51,8 @@ MODULES = (
     "park2022.masked_network",
     "park2022.uniform_bounds",
     "park2022.retentive",
+    "park2022.gradient_products",
+    "park2022.printed_tables",
     "zhang2021.lemma31",
     "zhang2021.fig2",
     "zhang2021.fig3",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from rich.console import Console
 from rich.table import Table
 
 from paper_checks import counterexamples
@@ -25,6 +27,8 @@ Row = dict[str, Any]
 Ledger = dict[str, Any]
 
 _COLOURS = {"holds": "green", "fails": "red", "ill-posed": "magenta", "depends": "yellow"}
+#: columns of a picture, at most
+WIDEST = 200
 _LIBRARIES = ("torch", "numpy", "scipy", "sympy", "scikit-learn", "python-flint", "linear_operator")
 
 
@@ -117,6 +121,15 @@ def as_table(data: Ledger) -> Table:
             f"{row['seconds']:.1f}",
         )
     return table
+
+
+def as_svg(data: Ledger) -> str:
+    """A picture of the table, as a terminal shows it."""
+    table = as_table(data)
+    console = Console(file=io.StringIO(), record=True, width=WIDEST, force_jupyter=False)
+    console.width = console.measure(table).maximum
+    console.print(table)
+    return console.export_svg(title="python -m paper_checks", unique_id="verdicts")
 
 
 def as_markdown(data: Ledger) -> str:

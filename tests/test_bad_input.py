@@ -240,11 +240,12 @@ def test_train_mode_without_chance_is_fine() -> None:
 # -- options of the exact loss
 
 OPTIONS: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
-    ({"method": "montecarlo"}, ValueError, ["method='montecarlo'", "'enumerate', 'monte-carlo'"]),
+    ({"method": "montecarlo"}, ValueError, ["method='montecarlo'", "'enumerate', 'linear', 'sobol', 'monte-carlo'"]),
     ({"rtol": 0.0}, ValueError, ["rtol=0.0", "> 0"]),
     ({"rtol": -1e-6}, ValueError, ["rtol=-1e-06", "> 0"]),
     ({"rtol": NAN}, ValueError, ["rtol=nan", "> 0"]),
     ({"rtol": "1e-6"}, TypeError, ["rtol is '1e-6'", "> 0"]),
+    ({"samples": 63, "method": "sobol"}, ValueError, ["samples=63", "integer >= 64", "standard error"]),
     ({"samples": 1, "method": "monte-carlo"}, ValueError, ["samples=1", "integer >= 2", "standard error"]),
     ({"samples": 1e4, "method": "monte-carlo"}, ValueError, ["samples=10000.0", "integer >= 2"]),
 ]
@@ -266,7 +267,8 @@ def test_a_tolerance_that_cannot_be_met() -> None:
 def test_too_large_an_enumeration() -> None:
     """2^16 masks and 1000 samples: 6.6e10 evaluations; and 2^25 masks, which are not even listed."""
     x, y = inputs(1000, 16), Y.repeat(250)
-    for size, words in ((16, ["needs 6.6e+10 evaluations", "2.1e+09"]), (25, ["3.4e+07 masks of 25 pixels"])):
+    needs = {16: ["needs 6.6e+10 evaluations", "2.1e+09", " s at the ", "sobol"], 25: ["3.4e+07 masks of 25 pixels"]}
+    for size, words in needs.items():
         augmentation = mt.Augmentation(mt.Discrete((0.5,), (1.0,)), masks.Bernoulli((size,)))
         problem = Problem(TanhNetwork((size,)), Logistic(), inputs(1000, size) if size > 16 else x, y, augmentation)
         says(NotEnumerableError, ["Bernoulli", "monte-carlo", *words], lambda p=problem: p.given_to(mt.exact_loss))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import coefficients, derivatives
+from benchmarks import coefficients, derivatives, exact
 
 
 @pytest.fixture
@@ -62,3 +63,22 @@ def test_derivatives_are_written(few: None, tmp_path: Path, capsys: pytest.Captu
     torch.set_num_threads(threads)
     assert "times faster than vmap(hessian)" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"derivatives.json", "derivatives.md"}
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"SAMPLES": (20, 30), "RATIOS": 4, "MOONS": 16, "ORDERS": (8,), "FINEST": 64, "IMAGES": 12}
+    for name, value in {**small, "DRAWS": 64, "SEEDS": 1, "STEPS": 2, "NODES": dict.fromkeys(exact.NODES, 12)}.items():
+        monkeypatch.setattr(exact, name, value)
+
+
+def test_the_fast_exact_losses_are_measured(tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every part has its rows, and the pair sums agree with the plain ones to what the target asks for."""
+    threads = torch.get_num_threads()
+    assert exact.main(["--rounds", "1", "--out", str(tmp_path)]) == 0
+    torch.set_num_threads(threads)
+    assert "affine, Mixup, 30 two-moons" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "exact.json").read_text())["rows"]
+    assert {row["part"] for row in rows} == {"affine", "grid", "sobol"}
+    assert all(row["error"] <= exact.ACCURACY["affine"] for row in rows if row["part"] == "affine")
+    assert {path.name for path in tmp_path.iterdir()} == {"exact.json", "exact.md"}

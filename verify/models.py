@@ -19,11 +19,14 @@ import msda_theory
 from msda_theory._model import outputs
 from msda_theory._validation import require_eval_mode
 from msda_theory.losses import Loss
+from verify.image_models import image_network
 from verify.inputs import loss_for_outputs
+from verify.networks import NETWORKS
+from verify.placing import Network, load_checkpoint, placed
 from verify.problems import MODELS, fit, loss_for, network, standard_objective
+from verify.samples import Samples
 
 T = TypeVar("T")
-Network = Callable[[Tensor], Tensor]
 STEPS = 50
 WEIGHT_DECAY = 0.03  # all training samples of digits right, and an expansion that still says something
 OURS = (__file__, msda_theory.__file__, torch.__file__, importlib.util.__file__)
@@ -49,11 +52,29 @@ class Problem:
     note: str
 
 
-def problem(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
-    """The network of the settings on data that were checked before."""
+def problem(settings: Namespace, samples: Samples) -> Problem:
+    """The network of the settings on data that were checked before, in the dtype and on the device of the settings."""
+    x, y = samples.x, samples.y
+    _require_owned(settings)
     if settings.model in MODELS:
-        return _trained(settings, x, y)
-    return _users(settings, x, y)
+        given = _trained(settings, x, y)
+    elif settings.model in NETWORKS:
+        network_of_images, loss, note = image_network(settings, samples)
+        given = Problem(network_of_images, loss, x, y, note)
+    else:
+        given = _users(settings, x, y)
+    model, x, y = placed(settings, given.model, given.x, given.y)
+    return Problem(model, given.loss, x, y, given.note)
+
+
+def _require_owned(settings: Namespace) -> None:
+    """An error for an option of other networks."""
+    owners = {"epochs": tuple(NETWORKS), "checkpoint": (*NETWORKS, "path/to/file.py:function")}
+    for option, names in owners.items():
+        value = getattr(settings, option)
+        known = settings.model in NETWORKS or (option == "checkpoint" and settings.model not in MODELS)
+        if value is not None and not known:
+            raise ValueError(f"--{option}={value} with --model={settings.model}: it belongs to {', '.join(names)}")
 
 
 def _trained(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
@@ -74,6 +95,12 @@ def _users(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
     if settings.weight_decay is not None:
         raise ValueError(f"--weight-decay={settings.weight_decay:g} with {argument}: only built-in models are trained")
     model = _build(settings.model, argument, settings.seed)
+    note = "used as it is"
+    if settings.checkpoint is not None:
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"--checkpoint={settings.checkpoint} with {argument}: needed is a torch.nn.Module")
+        load_checkpoint(model, settings.checkpoint)
+        note = f"with the weights of {settings.checkpoint}"
     require_eval_mode(model)
     parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
     first = next((p for p in parameters if p.is_floating_point()), None)
@@ -81,7 +108,7 @@ def _users(settings: Namespace, x: Tensor, y: Tensor) -> Problem:
     with torch.no_grad():
         _tried(model, x[:1], argument)  # the derivatives are taken a sample at a time
         f = _tried(model, x, argument)
-    return Problem(model, loss_for_outputs(settings.loss, f), x, y, f"{settings.model}, used as it is")
+    return Problem(model, loss_for_outputs(settings.loss, f), x, y, f"{settings.model}, {note}")
 
 
 def _tried(model: Network, x: Tensor, argument: str) -> Tensor:
@@ -92,7 +119,7 @@ def _tried(model: Network, x: Tensor, argument: str) -> Tensor:
 def _build(name: str, argument: str, seed: int) -> Network:
     file, _, function = name.rpartition(":")
     if not file or not function:
-        raise ValueError(f"{argument}: needed is one of {', '.join(MODELS)}, or path/to/file.py:function")
+        raise ValueError(f"{argument}: needed is one of {', '.join((*MODELS, *NETWORKS))}, or path/to/file.py:function")
     make = getattr(load(Path(file), argument), function, None)
     if not callable(make) or isinstance(make, nn.Module):
         kind = "has no such function" if make is None else f"is a {type(make).__name__}"

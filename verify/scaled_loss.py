@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from msda_theory._model import outputs
+from msda_theory._sharding import in_parts, total
 from msda_theory.augmentation import Augmentation, MixTable
 from msda_theory.losses import Loss
 from msda_theory.quadrature import LAST_ORDER, ToleranceError
@@ -91,14 +92,18 @@ def scaled_loss(
     moves = law.values.to(x).reshape(len(law.values), 1, *lead, *law.values.shape[1:])
     weights = law.weights.to(x)
     block = max(1, CHUNK_ELEMENTS // x.numel())
-    value, size = 0.0, 0.0
-    for i in range(m):
+
+    def sums(part: tuple[int, Tensor]) -> Tensor:
+        i, now = part
         towards = (x - x[i]).unsqueeze(0)
-        for now in torch.arange(len(moves)).split(block):
-            f = outputs(model, (x[i] + eps * moves[now] * towards).flatten(0, 1)).unflatten(0, (len(now), m))
-            smooth, linear = loss.h(f), (labels[i] * f).sum(-1)
-            value += float(weights[now] @ (smooth - linear).sum(1))
-            size += float(weights[now] @ (smooth.abs() + linear.abs()).sum(1))
+        f = outputs(model, (x[i] + eps * moves[now] * towards).flatten(0, 1)).unflatten(0, (len(now), m))
+        smooth, linear = loss.h(f), (labels[i] * f).sum(-1)
+        return torch.stack(
+            [weights[now] @ (smooth - linear).sum(1), weights[now] @ (smooth.abs() + linear.abs()).sum(1)]
+        )
+
+    parts = [(i, now) for i in range(m) for now in torch.arange(len(moves)).split(block)]
+    value, size = map(total, in_parts("loss of shortened moves", sums, parts).T.tolist())
     return ScaledLoss(value / m**2, size / m**2, m**2 * len(moves))
 
 

@@ -11,17 +11,25 @@ from msda_theory.augmentation import LABEL_RULES
 from msda_theory.exact import METHODS
 from msda_theory.masks import KERNELS, SAMPLERS
 from verify.inputs import MASK_OPTIONS
+from verify.networks import NETWORKS
+from verify.placing import DTYPES
 from verify.problems import LOSSES, MODELS
+from verify.samples import NAMED
 
 EXAMPLES = """examples:
   python -m verify --data two-moons --model mlp-tanh --msda mixup
   python -m verify --data digits --model logistic --msda cutmix --sampler clip --label realised --json out.json
   python -m verify --data mine.npz --model mine.py:network --msda hmix --r 0.3 --alpha 0.5 --beta 2 --order
+  python -m verify --data textures --model preact-resnet18 --epochs 1 --msda cutmix --directions 64 \
+      --method monte-carlo --draws 2000
+  torchrun --nproc-per-node 4 -m verify --data digits --samples 500 --model mlp-tanh --msda cutmix --resume sums.json
   python -m verify --audit kornia:RandomCutMixV2 mine.py:augmentation   (an augmentation alone; --audit --help)
 
 FILE.npz holds arrays x (m, ...) and y: classes (m,), numbers (m,), or rows (m, K).  Masks with geometry take the last
 two axes of x for the image.  file.py:function is called without arguments and returns the network, which is used as
-it is; the built-in models are trained first, on the data.
+it is; the models logistic, mlp-tanh and mlp-relu are trained first, on the data.  Networks of images are as they are
+initialised, or with --epochs trained, or with --checkpoint read from a file.  With --directions and --method
+monte-carlo networks and images may be of any size.
 """
 
 
@@ -41,10 +49,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_problem(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--data", required=True, metavar="DATA", help="two-moons, digits or FILE.npz")
-    group.add_argument("--model", required=True, help=f"{', '.join(MODELS)} or path/to/file.py:function")
+    group.add_argument("--data", required=True, metavar="DATA", help=f"{', '.join(NAMED)}, or FILE.npz")
+    group.add_argument("--model", required=True, help=f"{', '.join((*MODELS, *NETWORKS))}, or path/to/file.py:function")
+    group.add_argument("--size", type=_whole(2), metavar="N", help="side of the images of a set, in pixels")
+    group.add_argument("--epochs", type=_whole(1), metavar="N", help="train the network of images for so long")
+    group.add_argument("--checkpoint", type=Path, metavar="F", help="a state dict for the network, by torch.save")
+    group.add_argument("--dtype", choices=tuple(DTYPES), help="default: the network's own")
+    group.add_argument("--device", metavar="D", help="cpu, cuda, ..; default: where the network is")
     group.add_argument("--loss", default="auto", choices=("auto", *LOSSES), help="default: from labels and outputs")
-    group.add_argument("--samples", type=_whole(2), metavar="N", help="how many samples (200 moons, 50 digits, all)")
+    group.add_argument("--samples", type=_whole(2), metavar="N", help="how many samples (200 moons, 50 images, all)")
     group.add_argument("--weight-decay", type=_not_negative, metavar="W", help="of the built-in models; 0.03")
     group.add_argument("--seed", type=_whole(0), default=0, help="of data, network and Monte Carlo (default 0)")
 
@@ -68,7 +81,12 @@ def _add_evaluation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--method", choices=METHODS, default=METHODS[0], help="of the exact loss")
     group.add_argument("--rtol", type=_positive, help="tolerance of enumerate's quadrature; 1e-6")
     group.add_argument("--draws", type=_whole(2), help="draws of monte-carlo; 100000")
+    group.add_argument("--directions", type=_whole(16), metavar="N", help="draw N moves for the expansions")
+    group.add_argument("--batch", type=_whole(1), metavar="N", help="at most so many inputs in the network at once")
     group.add_argument("--json", type=Path, metavar="F", help="also write everything to F")
+    group.add_argument(
+        "--resume", type=Path, metavar="F", help="keep finished parts of long sums in F, and go on from those in F"
+    )
 
 
 def _positive(text: str) -> float:

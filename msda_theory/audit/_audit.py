@@ -75,6 +75,14 @@ def audit(
     AuditError
         if it returns other shapes, is not linear, does not mix pixel by pixel, mixes more than two samples, or draws
         from a generator of its own
+
+    >>> import torch
+    >>> def my_mixup(x, y):
+    ...     ratio, other = torch.rand(()), torch.randperm(len(x))
+    ...     return ratio * x + (1 - ratio) * x[other], ratio * y + (1 - ratio) * y[other]
+    >>> report = audit(my_mixup, shape=(1, 4, 6), draws=200)
+    >>> report.best.law, report["ratio"].answer
+    ('Mixup((4, 6))', 'one a batch')
     """
     if not callable(augmentation):
         raise TypeError(f"augmentation is a {type(augmentation).__name__}: needed is a callable (x, y) -> mixed (x, y)")

@@ -40,6 +40,12 @@ def rademacher_complexity(
     draws=None enumerates the 2^(n-1) sign vectors up to a common sign (the sets hold -theta with theta), n <= 20;
     otherwise `draws` sign vectors are drawn from `seed`.  Raises ValueError where n is too large to enumerate, with
     the cost.  (Zhang et al., App. A.3.2; Bartlett and Mendelson, 2002.)
+
+    Of a ball and one sample it is the radius times the sample's length:
+
+    >>> from msda_theory.bounds import Ball
+    >>> rademacher_complexity(Ball(4.0, 2), torch.tensor([[3.0, 4.0]])).value
+    10.0
     """
     require_kind("body", body, Body)
     require_kind("features", features, Tensor)

@@ -107,6 +107,12 @@ def robust_radii(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, augmen
         as `exact_loss` does; for labels other than 0 and 1; for K > 1 outputs; for a network with a Hessian.
     TransformRefusedError
         where torch cannot differentiate the model a sample at a time.
+
+    >>> from msda_theory import Beta, masks
+    >>> x, y = torch.tensor([[-1.0], [1.0]]), torch.tensor([0.0, 1.0])
+    >>> radii = robust_radii(lambda x: 2 * x, x, y, Augmentation(Beta(1.0, 1.0), masks.Mixup((1,))))
+    >>> radii.eta, radii.guaranteed
+    (tensor([0.3333, 0.3333]), True)
     """
     require_kind("augmentation", augmentation, Augmentation)
     require_data(x, y, augmentation.mask.shape)

@@ -2,8 +2,10 @@
 
 from msda_theory.expansions.all_orders import DirectionalLoss, directional_loss
 from msda_theory.expansions.approximate_risk import ApproximateRisk, CancellingTermsWarning, approximate_mixup_risk
+from msda_theory.expansions.distances import DistanceProfile, r2_by_distance
+from msda_theory.expansions.leading import LeadingMoments, leading_moments
 from msda_theory.expansions.many_samples import PartnerMoments, n_mixup_terms, partner_moments, partner_terms
-from msda_theory.expansions.mean_point import LeadingMoments, MeanPointLoss, leading_moments, mean_point_loss
+from msda_theory.expansions.mean_point import MeanPointLoss, mean_point_loss
 from msda_theory.expansions.next_order import NextOrder, Trust, radius_of_trust
 from msda_theory.expansions.perturbed_erm import (
     Covariances,
@@ -29,6 +31,7 @@ __all__ = [
     "CompletedSquare",
     "Covariances",
     "DirectionalLoss",
+    "DistanceProfile",
     "LeadingMoments",
     "MeanPointLoss",
     "NextOrder",
@@ -54,6 +57,7 @@ __all__ = [
     "perturbed_terms",
     "printed_moments",
     "printed_square",
+    "r2_by_distance",
     "radius_of_trust",
     "taylor_loss",
     "taylor_terms",

@@ -1,6 +1,7 @@
 """Sums of second derivatives of a network along the moves of its samples.
 
-    gauss_i  = sum_s (df[v_is])^T h'' (df[v_is])          curved_i = sum_s (h' - y) . d^2 f[v_is, v_is]
+    gauss_i   = sum_s (df[v_is])^T h'' (df[v_is])         curved_i = sum_s (h' - y) . d^2 f[v_is, v_is]
+    coupled_i = sum_s u_is . df[v_is],                    u_is what the label moves by, where it does
 
 Jets carry them through the network in about S + 2 forward passes of the batch for S directions.  Where the network
 has an operation that jets do not pass, or that torch differentiates wrongly, they are taken by reverse mode instead, at
@@ -16,66 +17,99 @@ import torch
 from torch import Tensor
 from torch.func import grad, jacrev, vmap
 
-from msda_theory._progress import track
+from msda_theory._sharding import in_parts
 from msda_theory.derivatives import explained, single
 from msda_theory.expansions.moves import Directions, Moves
-from msda_theory.jets import JetRefusedError, propagate
+from msda_theory.jets import JetRefusedError, Slopes, propagate, watched
 
-#: numbers in the moves of a chunk of samples: what keeps a network's layers in a processor's cache, and a device busy
-CHUNK = {"cpu": 2**17, "cuda": 2**25}
+#: bytes of the widest slopes of a chunk of samples: what keeps them in a processor's cache, and a device busy
+CHUNK = {"cpu": 2**18, "cuda": 2**28}
+#: samples that go together though their slopes are wider, and the bytes up to which they do
+LEAST, LARGEST = 4, 2**24
+#: directions that go together where their slopes are never spread over the samples
+UNSPREAD = 4096
 Model = Callable[[Tensor], Tensor]
-Sums = tuple[Tensor, Tensor]
-Method = Callable[[Model, Tensor, Tensor, Tensor, Tensor], Sums]
+#: of the model at x (m, ...), along directions (S, m or 1, ...), with the residual: what gives df[v_is] (S, m, K), and
+#: curved (m,)
+Method = Callable[[Model, Tensor, Slopes, Tensor], tuple[Callable[[], Tensor], Tensor]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a network is differentiated, and, for each of the moves' directions, how many numbers its widest slopes have
+    for a sample and a direction: 0 where they are the same for all samples as far as they are needed.
+    """
+
+    method: Method
+    widths: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Along:
-    """Means over the samples of gauss and curved, a row each group of directions: (groups,); `curves`: any is not 0."""
+    """Means over the samples of gauss, curved and coupled, a row each group of directions: (groups,).
+
+    curves : whether any curved is not 0
+    """
 
     gauss: Tensor
     curved: Tensor
+    coupled: Tensor
     curves: bool
 
 
 def sums_along(
-    model: Model, x: Tensor, moves: Moves, residual: Tensor, curvature: Tensor, method: Method | None = None
+    model: Model, x: Tensor, moves: Moves, residual: Tensor, curvature: Tensor | None, route: Route | None = None
 ) -> Along:
-    """residual (m, K) is h' - y, curvature (m, K, K) is h''.  Differentiable in the model's parameters.
+    """residual (m, K) is h' - y, curvature (m, K, K) is h'', None for zero.  Differentiable in the model's parameters.
 
-    `method` is `by_jets` or `by_reverse_mode`; left out, `method_for` chooses.
+    `route` is what `route_for` chooses where it is left out.
 
     Raises TransformRefusedError where torch cannot differentiate the model twice.
     """
-    method = method or method_for(model, x, moves, residual, curvature)
-    found = []
-    for directions, some in track(moves.groups(), "second derivatives"):
-        parts = [
-            method(model, x[rows], _images(directions, rows, some, x), residual[rows], curvature[rows])
-            for rows in _chunks(x, some.stop - some.start)
-        ]
-        found.append([torch.cat(values) for values in zip(*parts, strict=True)])
-    gauss, curved = (torch.stack([group[k].mean() for group in found]) for k in (0, 1))
-    return Along(gauss, curved, any(bool(group[1].detach().any()) for group in found))
+    route = route or route_for(model, x, moves, residual, curvature)
+    groups, widths = _groups(moves, route)
+    images = [_images(directions, some, x) for directions, some in groups]
+    parts = [(k, rows) for k, (_, some) in enumerate(groups) for rows in _chunks(x, some.stop - some.start, widths[k])]
+
+    def sums(part: tuple[int, slice]) -> Tensor:
+        group, rows = part
+        slopes, curved = route.method(model, x[rows], images[group](rows), residual[rows])
+        gauss = coupled = curved.new_zeros(())
+        if curvature is not None:
+            gauss = _gauss(slopes(), curvature[rows]).sum()
+        if moves.labels is not None:
+            coupled = (moves.labels.of(rows, groups[group][1]) * slopes()).sum()
+        return torch.stack([gauss, curved.sum(), coupled, curved.detach().count_nonzero()])
+
+    found = in_parts("second derivatives", sums, parts).to(x.device)
+    of_group = torch.tensor([group for group, _ in parts], device=x.device)
+    totals = found.new_zeros(len(groups), 4).index_add(0, of_group, found)
+    gauss, curved, coupled, _ = (totals / len(x)).to(x.dtype).unbind(1)
+    return Along(gauss, curved, coupled, bool(found[:, 3].detach().any()))
 
 
 def slope_along(model: Model, x: Tensor, drifts: Tensor, residual: Tensor) -> Tensor:
     """The mean over the samples of residual . df[drift] for each of some drifts (g, m, d): (g,)."""
-    with explained():
-        parts = [
-            vmap(lambda sample, weights: _pull(model, weights)(sample))(x[rows], residual[rows])
-            for rows in _chunks(x, residual.shape[1])
-        ]
-    return torch.einsum("md,gmd->g", torch.cat(parts).flatten(1), drifts) / len(x)
+
+    def slopes(rows: slice) -> Tensor:
+        with explained():
+            gradient = vmap(lambda sample, weights: _pull(model, weights)(sample))(x[rows], residual[rows])
+        return torch.einsum("md,gmd->g", gradient.flatten(1), drifts[:, rows])
+
+    found = in_parts("first derivatives", slopes, _chunks(x, residual.shape[1], x[0].numel()))
+    return (found.sum(0) / len(x)).to(x)
 
 
-def by_jets(model: Model, x: Tensor, directions: Tensor, residual: Tensor, curvature: Tensor) -> Sums:
-    """gauss and curved of each sample, for directions (S, m or 1, ...)."""
+def by_jets(model: Model, x: Tensor, directions: Slopes, residual: Tensor) -> tuple[Callable[[], Tensor], Tensor]:
+    """df[v_is] (S, m, K), on request, and curved_i (m,), for directions (S, m or 1, ...)."""
     with explained():
         f = propagate(model, x, directions)
-        return _gauss(f.slopes, curvature), (f.bend * residual).sum(-1)
+        return lambda: f.slopes, (f.bend * residual).sum(-1)
 
 
-def by_reverse_mode(model: Model, x: Tensor, directions: Tensor, residual: Tensor, curvature: Tensor) -> Sums:
+def by_reverse_mode(
+    model: Model, x: Tensor, directions: Slopes, residual: Tensor
+) -> tuple[Callable[[], Tensor], Tensor]:
     """The same by differentiating backwards twice: slower, and for every network that torch can differentiate so."""
 
     def one(sample: Tensor, moves: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,44 +120,69 @@ def by_reverse_mode(model: Model, x: Tensor, directions: Tensor, residual: Tenso
         return torch.tensordot(moves.flatten(1), slopes.flatten(1).T, 1), vmap(curved)(moves).sum()
 
     with explained():
-        slopes, curved = vmap(one, (0, 1, 0), (1, 0))(x, directions.expand(len(directions), *x.shape), residual)
-    return _gauss(slopes, curvature), curved
+        slopes, curved = vmap(one, (0, 1, 0), (1, 0))(x, directions.expanded(x.shape), residual)
+    return lambda: slopes, curved
 
 
 def _pull(model: Model, weights: Tensor) -> Callable[[Tensor], Tensor]:
     return grad(lambda sample: (weights * single(model, sample)).sum())
 
 
-def method_for(model: Model, x: Tensor, moves: Moves, residual: Tensor, curvature: Tensor) -> Method:
-    return by_jets if jets_agree(model, x, moves, residual, curvature) else by_reverse_mode
-
-
-def jets_agree(model: Model, x: Tensor, moves: Moves, residual: Tensor, curvature: Tensor) -> bool:
-    """Whether jets pass the network, and along a few directions at two samples give what reverse mode gives for each
-    alone: not where a sample's output depends on its batch, or torch's forward mode is wrong.
+def route_for(model: Model, x: Tensor, moves: Moves, residual: Tensor, curvature: Tensor | None) -> Route:
+    """By jets where they pass the network, and along a few directions at two samples give what reverse mode gives for
+    each alone: not where a sample's output depends on its batch, or torch's forward mode is wrong.
     """
     two = slice(0, 2)
-    few = [_images(directions, two, slice(0, 2), x) for directions in moves.directions if len(directions)]
-    directions = torch.cat([v.expand(-1, *x[two].shape) for v in few])
-    problem = model, x[two], directions, residual[two].detach(), curvature[two].detach()
-    with torch.no_grad():
+    needed = curvature is not None or moves.labels is not None
+    few = [_images(directions, two, x)(two) for directions in moves.directions]
+    widths = [_width_of_jets(model, x[two], some, residual[two].detach(), needed) for some in few]
+    found = [width for width in widths if width is not None]
+    if len(found) < len(widths):
+        return Route(by_reverse_mode, (x[0].numel(),) * len(widths))
+    return Route(by_jets, tuple(found))
+
+
+def _width_of_jets(model: Model, x: Tensor, directions: Slopes, residual: Tensor, needed: bool) -> int | None:
+    """The widest slopes of jets, None where they disagree with reverse mode; `needed`: the slopes of the outputs."""
+    if not len(directions.get()):
+        return 0
+    with torch.no_grad(), watched() as widths:
         try:
-            ours = by_jets(*problem)
+            slopes, curved = by_jets(model, x, directions, residual)
+            ours = (curved, slopes()) if needed else (curved,)
+            width = max(widths, default=0)
+            slopes, curved = by_reverse_mode(model, x, directions, residual)
         except (JetRefusedError, RuntimeError, TypeError, AttributeError, NotImplementedError):
-            return False
-        theirs = [values.detach() for values in by_reverse_mode(*problem)]
+            return None
+    theirs = (curved, slopes()) if needed else (curved,)
     allowed = torch.finfo(x.dtype).eps ** 0.5
-    return all(bool((a - b).abs().max() <= allowed * (1e-6 + b.abs().max())) for a, b in zip(ours, theirs, strict=True))
+    pairs = zip(ours, theirs, strict=True)
+    agree = (bool((a - b).abs().max() <= allowed * (1e-6 + b.abs().max())) for a, b in pairs)
+    return width if all(agree) else None
+
+
+def _groups(moves: Moves, route: Route) -> tuple[list[tuple[Directions, slice]], list[int]]:
+    """The groups of directions, and the width of each: larger groups where no slopes are spread over the samples."""
+    spread = any(route.widths) or moves.drawn
+    groups = moves.groups(None if spread else UNSPREAD)
+    width_of = {id(directions): width for directions, width in zip(moves.directions, route.widths, strict=True)}
+    return groups, [width_of[id(directions)] for directions, _ in groups]
 
 
 def _gauss(slopes: Tensor, curvature: Tensor) -> Tensor:
     return torch.einsum("smk,mkl,sml->m", slopes, curvature, slopes)
 
 
-def _images(directions: Directions, rows: slice, some: slice, x: Tensor) -> Tensor:
-    return directions.of(rows, some).unflatten(-1, x.shape[1:])
+def _images(directions: Directions, some: slice, x: Tensor) -> Callable[[slice], Slopes]:
+    """Of some rows of x, some directions in the shape of x; those that are shared are the same object for all rows."""
+    if directions.factor is None:
+        shared = Slopes.of(directions.of(slice(0, 1), some).unflatten(-1, x.shape[1:]))
+        return lambda rows: shared
+    return lambda rows: Slopes.of(directions.of(rows, some).unflatten(-1, x.shape[1:]))
 
 
-def _chunks(x: Tensor, directions: int) -> list[slice]:
-    size = max(1, CHUNK.get(x.device.type, CHUNK["cpu"]) // ((directions + 1) * x[0].numel()))
-    return [slice(start, start + size) for start in range(0, len(x), size)]
+def _chunks(x: Tensor, directions: int, width: int) -> list[slice]:
+    """The samples in chunks, by the bytes of their slopes."""
+    each = max(1, directions * width * x.element_size())
+    size = max(CHUNK.get(x.device.type, CHUNK["cpu"]) // each, min(LEAST, LARGEST // each), 1)
+    return [slice(start, min(start + size, len(x))) for start in range(0, len(x), size)]

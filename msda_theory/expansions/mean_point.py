@@ -40,45 +40,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from msda_theory._model import outputs
-from msda_theory._validation import require_data, require_eval_mode, require_kind
-from msda_theory.augmentation import MOMENT_RTOL, Augmentation, require_dense
+from msda_theory._validation import require_at_least, require_data, require_eval_mode, require_kind
+from msda_theory.augmentation import Augmentation
 from msda_theory.derivatives import jacobian
-from msda_theory.expansions.moves import moves_about_means
+from msda_theory.expansions.along import sums_along
+from msda_theory.expansions.leading import LeadingMeans, LeadingMoments, leading_draws, leading_means, leading_moments
+from msda_theory.expansions.moves import LEAST_GROUPS, Moves, moves_about_means, moves_with_labels
 from msda_theory.expansions.second_order import (
     ZERO_HESSIAN,
     Terms,
     ZeroHessianNotice,
     is_affine,
+    standard_error,
     terms_of_moves,
 )
 from msda_theory.losses import Loss
-from msda_theory.masks import MaskLaw
-from msda_theory.quadrature import Array
-from msda_theory.ratios import RatioLaw, RatioRule
-
-LEADS_FROM = 0.5
-
-
-@dataclass(frozen=True)
-class LeadingMoments:
-    """Moments of the partner's share N and label weight omega, seen from the leading sample of the pair.
-
-    first : (d,) E[N_j]    second : (d, d) E[N_j N_k]    label : E[omega]    cross : (d,) E[omega N_j]
-    error : quadrature error, absolute
-    """
-
-    first: Tensor
-    second: Tensor
-    label: float
-    cross: Tensor
-    error: float
 
 
 @dataclass(frozen=True)
@@ -86,12 +68,15 @@ class MeanPointLoss:
     """The loss at the mean mixed points and the terms of second order about them; `total` approximates the MSDA loss.
 
     r2 carries the curvature of the loss, r3 that of the network, `label` what point and label do together.
+
+    error : one standard error of the total where directions were drawn, else 0
     """
 
     standard: float
     label: float
     r2: float
     r3: float
+    error: float = 0.0
 
     @property
     def second(self) -> float:
@@ -104,13 +89,27 @@ class MeanPointLoss:
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {getattr(self, name):.6g}" for name in ("standard", "label", "r2", "r3"))
-        return f"{self.total:.10g} ({parts}; about the mean mixed points)"
+        spread = f" +- {self.error:.1g}" if self.error else ""
+        return f"{self.total:.10g}{spread} ({parts}; about the mean mixed points)"
 
 
 def mean_point_loss(
-    model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, y: Tensor, augmentation: Augmentation
+    model: Callable[[Tensor], Tensor],
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    augmentation: Augmentation,
+    *,
+    directions: int | None = None,
+    seed: int | np.random.Generator | None = None,
 ) -> MeanPointLoss:
     """The expansion about the mean mixed points for any callable or `nn.Module`, any mask law, both label rules.
+
+    Parameters
+    ----------
+    directions : draw so many moves instead of a complete factor, at least 16; `error` is the standard error.  For
+        images of any size: of the masks only means are averaged.
+    seed : randomness of the draws
 
     Raises
     ------
@@ -128,16 +127,22 @@ def mean_point_loss(
     require_kind("augmentation", augmentation, Augmentation)
     require_data(x, y, augmentation.mask.shape)
     require_eval_mode(model)
-    moments = leading_moments(augmentation)
+    if directions is not None:
+        require_at_least("directions", directions, 2 * LEAST_GROUPS, "for a standard error")
+    moments = leading_moments(augmentation) if directions is None else leading_means(augmentation)
     with torch.no_grad():
         labels = loss.prepare(y, outputs(model, x))
-        terms, label = mean_point_terms(model, loss, x, labels, moments)
+        if isinstance(moments, LeadingMoments):
+            terms, label = mean_point_terms(model, loss, x, labels, moments)
+        else:
+            moves = _drawn_moves(augmentation, x, labels, moments, directions or 0, np.random.default_rng(seed))
+            terms, label = _drawn_terms(model, loss, *mean_points(x, labels, moments), moves)
         if terms.hessian_is_zero and not is_affine(model, x):
             warnings.warn(ZERO_HESSIAN, ZeroHessianNotice, stacklevel=2)
-    return MeanPointLoss(float(terms.standard), float(label), float(terms.r2), float(terms.r3))
+    return MeanPointLoss(float(terms.standard), float(label), float(terms.r2), float(terms.r3), terms.error)
 
 
-def mean_points(x: Tensor, labels: Tensor, moments: LeadingMoments) -> tuple[Tensor, Tensor]:
+def mean_points(x: Tensor, labels: Tensor, moments: LeadingMeans) -> tuple[Tensor, Tensor]:
     """m_i (m, ...) of inputs x (m, ...), and ybar_i (m, K) of labels (m, K)."""
     flat = x.flatten(1)
     first = _over_channels(moments.first, x)
@@ -160,47 +165,28 @@ def mean_point_terms(
     return terms, -torch.einsum("mdk,mkd->m", coupling, jacobian(model, points)).mean()
 
 
-@lru_cache(maxsize=1)
-def leading_moments(augmentation: Augmentation) -> LeadingMoments:
-    """The moments for any mask law, averaged over the ratio; the last are kept.  ToleranceError: no convergence."""
-    mask = augmentation.mask
-    require_dense(mask)
-    packed, error = augmentation.converged(
-        lambda order: (_packed(augmentation, order), 1.0), MOMENT_RTOL, f"the leading moments of {mask!r}"
-    )
-    first, nominal, second = packed[0, :-1], packed[1], packed[2:, :-1]
-    if augmentation.label == "nominal":
-        label, cross = float(nominal[-1]), nominal[:-1]
-    else:  # omega is the mean of N
-        label, cross = float(first.mean()), second.mean(0)
-    return LeadingMoments(torch.from_numpy(first), torch.from_numpy(second), label, torch.from_numpy(cross), error)
+def _drawn_moves(
+    augmentation: Augmentation, x: Tensor, labels: Tensor, means: LeadingMeans, count: int, rng: np.random.Generator
+) -> Moves:
+    """`count` draws of (partner, mask), the same for every sample, less their known means."""
+    draws = leading_draws(augmentation, count, rng)
+    partners = torch.from_numpy(rng.integers(len(x), size=count)).to(x.device)
+    copies = x[0].numel() // len(means.first)
+    points = draws.share.to(x).repeat(1, copies), _over_channels(means.first, x)
+    weights = draws.omega.to(labels), labels.new_full((1,), means.label)
+    return moves_with_labels(x.flatten(1), points, labels, weights, partners)
 
 
-def _packed(augmentation: Augmentation, order: int) -> Array:
-    """Rows E[N_j] (then 1), E[omega N_j] (then E[omega]) and E[N_j N_k], omega the partner's ratio."""
-    size = augmentation.mask.size
-    packed = torch.zeros(size + 2, size + 1, dtype=torch.float64)
-    for probability, law in augmentation.mask.parts:
-        rule = _rule(augmentation.ratio, law, order).scaled(probability)
-        for ratio, first, second in zip(rule.ratio.tolist(), rule.first, rule.second, strict=True):
-            if first + second == 0:
-                continue
-            mean, moment = law.mean(ratio).flatten(), law.second_moment(ratio).to_dense()
-            if ratio >= LEADS_FROM:
-                share, omega = 1 - mean, second
-            else:
-                share, omega, moment = mean, first, moment + mean + mean.unsqueeze(-1) - 1
-            with_one = torch.cat([share, share.new_ones(1)])
-            packed[0] += (first + second) * with_one
-            packed[1] += omega * with_one
-            packed[2:, :-1] += (first + second) * moment
-    return packed.numpy()
-
-
-def _rule(ratio: RatioLaw, mask: MaskLaw, order: int) -> RatioRule:
-    """`averages.ratio_rule` with one more break, where the leading sample changes."""
-    breaks = tuple(np.unique([*mask.breaks, LEADS_FROM]).tolist())
-    return ratio.cells(breaks) if mask.constant_between_breaks else ratio.rule(order, breaks)
+def _drawn_terms(
+    model: Callable[[Tensor], Tensor], loss: Loss, points: Tensor, labels: Tensor, moves: Moves
+) -> tuple[Terms, Tensor]:
+    f = outputs(model, points)
+    residual = loss.h1(f) - labels
+    along = sums_along(model, points, moves, residual, loss.h2(f))
+    r2, r3, label = along.gauss / 2, along.curved / 2, -along.coupled
+    error = standard_error(torch.zeros_like(r2), r2 + r3 + label, moves)
+    standard = loss(f, labels).mean()
+    return Terms(standard, torch.zeros_like(standard), r2.sum(), r3.sum(), not along.curves, error), label.sum()
 
 
 def _over_channels(moment: Tensor, x: Tensor) -> Tensor:

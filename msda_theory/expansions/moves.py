@@ -51,23 +51,26 @@ class Moves:
     """drifts (1, m, d), E[v]; sum_s v_is v_is^T over `directions` is E[v v^T].
 
     Where they were drawn, both are estimates, and drifts may be (g, m, d), the mean of each of g groups of draws.
+    `labels` says how the label moves beside each of the directions, as (S, m, K).
     """
 
     drifts: Tensor
     directions: tuple[Directions, ...]
     drawn: bool = False
+    labels: Directions | None = None
 
-    def groups(self) -> list[tuple[Directions, slice]]:
+    def groups(self, largest: int | None = None) -> list[tuple[Directions, slice]]:
         """All directions in parts that are taken through a network at once."""
-        return [(directions, some) for directions in self.directions for some in self._parts(len(directions))]
+        largest = largest or LARGEST_GROUP
+        return [(directions, some) for directions in self.directions for some in self._parts(len(directions), largest)]
 
     def shares(self) -> Tensor:
         """The share of the directions that each group has."""
         sizes = torch.tensor([some.stop - some.start for _, some in self.groups()], dtype=torch.float64)
         return sizes / sizes.sum()
 
-    def _parts(self, count: int) -> list[slice]:
-        parts = max(LEAST_GROUPS if self.drawn else 1, -(-count // LARGEST_GROUP))
+    def _parts(self, count: int, largest: int) -> list[slice]:
+        parts = max(LEAST_GROUPS if self.drawn else 1, -(-count // largest))
         edges = [count * k // parts for k in range(parts + 1)]
         return [slice(start, stop) for start, stop in pairwise(edges) if stop > start]
 
@@ -124,6 +127,25 @@ def drawn_moves(
         return replace(moves, drifts=drifts.unsqueeze(0))
     means = [offset[some].mean(0) - given[some].mean(0) * flat for _, some in moves.groups()]
     return replace(moves, drifts=torch.stack(means))
+
+
+def moves_with_labels(
+    x: Tensor, points: tuple[Tensor, Tensor], y: Tensor, weights: tuple[Tensor, Tensor], partners: Tensor
+) -> Moves:
+    """Drawn moves N_s * (r_s - x_i) and, of the label, w_s (y_rs - y_i), less their means n * (E[r] - x_i), .. .
+
+    x (m, d) and y (m, K); points are N (S, d) and n (d,), weights w (S, 1) and its mean (1,), partners r_s (S,).  The
+    mean being known, sum_s v v^T is without bias.
+    """
+    return Moves(
+        torch.zeros_like(x).unsqueeze(0), (_deviations(x, *points, partners),), True, _deviations(y, *weights, partners)
+    )
+
+
+def _deviations(values: Tensor, share: Tensor, mean: Tensor, partners: Tensor) -> Directions:
+    scale = len(share) ** -0.5
+    offset = share * values[partners] - mean * values.mean(0)
+    return Directions(scale * offset, scale * (share - mean), -values)
 
 
 def _factor(matrix: Tensor) -> Tensor:

@@ -25,14 +25,11 @@ from torch import Tensor
 from torch.func import jvp
 
 from msda_theory._model import outputs
+from msda_theory._progress import track
 from msda_theory.augmentation import Augmentation
-from msda_theory.expansions.mean_point import (
-    LEADS_FROM,
-    LeadingMoments,
-    MeanPointLoss,
-    leading_moments,
-    mean_points,
-)
+from msda_theory.derivatives import CHUNK_ELEMENTS
+from msda_theory.expansions.leading import LEADS_FROM, LeadingMeans, leading_means
+from msda_theory.expansions.mean_point import MeanPointLoss, mean_points
 from msda_theory.expansions.second_order import TaylorLoss, is_affine
 from msda_theory.losses import Loss
 
@@ -96,7 +93,7 @@ def radius_of_trust(
         labels, draw = loss.prepare(y, outputs(model, x)), draw_pairs(x, augmentation)
         try:
             data = third_about_data(model, loss, x, labels, draw)
-            mean = third_about_mean_points(model, loss, x, labels, leading_moments(augmentation), draw)
+            mean = third_about_mean_points(model, loss, x, labels, leading_means(augmentation), draw)
         except (RuntimeError, NotImplementedError) as error:
             return Trust(None, None, f"none, torch cannot differentiate the model three times: {error}".split("\n")[0])
     return Trust(NextOrder(*data, theory.r2 + theory.r3), NextOrder(*mean, mean_point.second))
@@ -111,6 +108,11 @@ class Draw:
     masks: Tensor
     ratio: Tensor
     weight: Tensor
+
+    def parts(self, size: int) -> list[Draw]:
+        """The same draws, `size` at a time."""
+        each = [part.split(size) for part in (self.i, self.j, self.masks, self.ratio, self.weight)]
+        return [Draw(*parts) for parts in zip(*each, strict=True)]
 
 
 def draw_pairs(x: Tensor, augmentation: Augmentation, n: int = DRAWS, seed: int = SEED) -> Draw:
@@ -127,37 +129,44 @@ def third_about_data(
     model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, draw: Draw
 ) -> tuple[float, float]:
     """phi3 of the expansion about the data and its standard error, for x (m, ...) and labels (m, K)."""
-    first, second = x[draw.i], x[draw.j]
-    own, others = labels[draw.i], labels[draw.j]
-    w = draw.weight.squeeze(-1)
 
-    def along(eps: Tensor) -> Tensor:
-        as_first = loss(outputs(model, first + eps * (1 - draw.masks) * (second - first)), own)
-        as_second = loss(outputs(model, second + eps * draw.masks * (first - second)), others)
-        return w * as_first + (1 - w) * as_second
+    def curve(draw: Draw) -> Curve:
+        first, second = x[draw.i], x[draw.j]
+        own, others = labels[draw.i], labels[draw.j]
+        w = draw.weight.squeeze(-1)
 
-    return _third_order(along, x)
+        def along(eps: Tensor) -> Tensor:
+            as_first = loss(outputs(model, first + eps * (1 - draw.masks) * (second - first)), own)
+            as_second = loss(outputs(model, second + eps * draw.masks * (first - second)), others)
+            return w * as_first + (1 - w) * as_second
+
+        return along
+
+    return _third_order(curve, draw, x)
 
 
 def third_about_mean_points(
-    model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, moments: LeadingMoments, draw: Draw
+    model: Callable[[Tensor], Tensor], loss: Loss, x: Tensor, labels: Tensor, moments: LeadingMeans, draw: Draw
 ) -> tuple[float, float]:
     """phi3 of the expansion about the mean mixed points and its standard error."""
     points, mean_labels = mean_points(x, labels, moments)
-    mixed = draw.masks * x[draw.i] + (1 - draw.masks) * x[draw.j]
-    target = draw.weight * labels[draw.i] + (1 - draw.weight) * labels[draw.j]
-    leading = torch.where(draw.ratio.squeeze(-1) >= LEADS_FROM, draw.i, draw.j)
-    point, label = points[leading], mean_labels[leading]
 
-    def along(eps: Tensor) -> Tensor:
-        return loss(outputs(model, point + eps * (mixed - point)), label + eps * (target - label))
+    def curve(draw: Draw) -> Curve:
+        mixed = draw.masks * x[draw.i] + (1 - draw.masks) * x[draw.j]
+        target = draw.weight * labels[draw.i] + (1 - draw.weight) * labels[draw.j]
+        leading = torch.where(draw.ratio.squeeze(-1) >= LEADS_FROM, draw.i, draw.j)
+        point, label = points[leading], mean_labels[leading]
+        return lambda eps: loss(outputs(model, point + eps * (mixed - point)), label + eps * (target - label))
 
-    return _third_order(along, x)
+    return _third_order(curve, draw, x)
 
 
-def _third_order(along: Curve, x: Tensor) -> tuple[float, float]:
-    """Mean and standard error of along'''(0) / 6, along(eps) one loss a draw."""
-    values = _derivative(_derivative(_derivative(along)))(x.new_zeros(())).double() / 6
+def _third_order(curve: Callable[[Draw], Curve], draw: Draw, x: Tensor) -> tuple[float, float]:
+    """Mean and standard error of curve'''(0) / 6, a curve gives one loss a draw; so many draws at a time."""
+    parts = draw.parts(max(1, CHUNK_ELEMENTS // (8 * x[0].numel())))
+    zero = x.new_zeros(())
+    thirds = [_derivative(_derivative(_derivative(curve(part))))(zero) for part in track(parts, "third order")]
+    values = torch.cat(thirds).double() / 6
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from msda_theory._model import outputs
 from msda_theory._validation import require_at_least, require_data, require_eval_mode, require_kind
 from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, require_dense
-from msda_theory.expansions.along import Method, slope_along, sums_along
+from msda_theory.expansions.along import Route, slope_along, sums_along
 from msda_theory.expansions.moves import LEAST_GROUPS, Moves, drawn_moves, exact_moves
 from msda_theory.losses import Loss
 from msda_theory.quadrature import Array
@@ -116,6 +116,14 @@ def taylor_loss(
     -----
     ZeroHessianNotice
         if the Hessian vanishes at every sample of a network that is not affine (ReLU).
+
+    For f(x) = x and the squared loss there is no third order; R2 = E_D~[(1-lambda)^2]/2 times E_r (r - x_i)^2 = 2:
+
+    >>> from msda_theory import Beta, losses, masks
+    >>> x = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    >>> mixup = Augmentation(Beta(1.0, 1.0), masks.Mixup((1,)))
+    >>> print(taylor_loss(lambda x: x, losses.Squared(), x, x, mixup))
+    -0.3333333333 (standard -0.5, r1 0, r2 0.166667, r3 0; default form)
     """
     require_kind("loss", loss, Loss)
     require_kind("augmentation", augmentation, Augmentation)
@@ -163,19 +171,19 @@ def terms_of_moves(
     x: Tensor,
     labels: Tensor,
     moves: Moves,
-    method: Method | None = None,
+    route: Route | None = None,
 ) -> Terms:
-    """The terms where sample x_i, its label kept, moves by v; `method` as for `along.sums_along`."""
+    """The terms where sample x_i, its label kept, moves by v; `route` as for `along.sums_along`."""
     f = outputs(model, x)
     residual = loss.h1(f) - labels
     r1 = slope_along(model, x, moves.drifts, residual)
-    along = sums_along(model, x, moves, residual, loss.h2(f), method)
+    along = sums_along(model, x, moves, residual, loss.h2(f), route)
     r2, r3 = along.gauss / 2, along.curved / 2
-    error = _standard_error(r1.detach(), (r2 + r3).detach(), moves) if moves.drawn else 0.0
+    error = standard_error(r1.detach(), (r2 + r3).detach(), moves) if moves.drawn else 0.0
     return Terms(loss(f, labels).mean(), r1.mean(), r2.sum(), r3.sum(), not along.curves, error)
 
 
-def _standard_error(first: Tensor, second: Tensor, moves: Moves) -> float:
+def standard_error(first: Tensor, second: Tensor, moves: Moves) -> float:
     """Over the groups of drawn moves, each of which estimates the sum of the terms."""
     estimates = first + second / moves.shares().to(second)
     return float(estimates.std() / len(estimates) ** 0.5)

@@ -37,6 +37,8 @@ class MaskLaw(ABC):
     breaks: tuple[float, ...] = ()
     #: True where the law depends on the ratio only through the cell between two breaks that it lies in
     constant_between_breaks = False
+    #: how many uniform numbers a mask `placed` takes
+    uniforms = 0
 
     def __init__(self, shape: Sequence[int]) -> None:
         self.shape = require_shape(shape)
@@ -53,14 +55,19 @@ class MaskLaw(ABC):
 
     def sample(self, ratio: Tensor, seed: int | np.random.Generator | None = None) -> Tensor:
         """One mask a ratio: ratio (n,) in [0, 1] to masks (n, *shape), of the ratio's dtype and device."""
-        if not (isinstance(ratio, Tensor) and ratio.is_floating_point() and ratio.ndim == 1):
-            given = f"shape {tuple(ratio.shape)}, {ratio.dtype}" if isinstance(ratio, Tensor) else type(ratio).__name__
-            raise TypeError(f"ratio ({given}): needed is a floating tensor (n,), one ratio a mask")
-        rng = np.random.default_rng(seed)
-        values = ratio.detach().double().cpu()
-        for value in (values.min(), values.max()) if len(values) else ():
-            require_ratio("ratio", float(value))
-        return self._sample(values, rng).to(ratio)
+        return self._sample(_ratios(ratio), np.random.default_rng(seed)).to(ratio)
+
+    def placed(self, ratio: Tensor, uniform: Tensor, seed: int | np.random.Generator | None = None) -> Tensor:
+        """One mask a ratio (n,), where uniform numbers (n, `uniforms`) in [0, 1) put it: masks (n, *shape).
+
+        A law without `uniforms` draws its masks from the generator.
+        """
+        if uniform.shape != (len(ratio), self.uniforms):
+            raise ValueError(f"uniform has shape {tuple(uniform.shape)}: needed is {(len(ratio), self.uniforms)}")
+        return self._placed(_ratios(ratio), uniform.double().cpu(), np.random.default_rng(seed)).to(ratio)
+
+    def _placed(self, ratio: Tensor, uniform: Tensor, rng: np.random.Generator) -> Tensor:
+        return self._sample(ratio, rng)
 
     def mean(self, ratio: float) -> Tensor:
         """E[M | lambda], shape `shape`, float64."""
@@ -114,3 +121,14 @@ class MaskLaw(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.shape})"
+
+
+def _ratios(ratio: Tensor) -> Tensor:
+    """Ratios (n,) in [0, 1] in float64 on the processor."""
+    if not (isinstance(ratio, Tensor) and ratio.is_floating_point() and ratio.ndim == 1):
+        given = f"shape {tuple(ratio.shape)}, {ratio.dtype}" if isinstance(ratio, Tensor) else type(ratio).__name__
+        raise TypeError(f"ratio ({given}): needed is a floating tensor (n,), one ratio a mask")
+    values = ratio.detach().double().cpu()
+    for value in (values.min(), values.max()) if len(values) else ():
+        require_ratio("ratio", float(value))
+    return values

@@ -7,7 +7,7 @@ E[B] = outer products and E[B_j B_k] = Kronecker products of one axis' mean and 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -73,6 +73,8 @@ def averaged_boxes(
 class _BoxLaw(MaskLaw):
     """M = o outside a random box and 0 inside it; the box covers the share (1-lambda) r of the image."""
 
+    uniforms = 2
+
     def __init__(self, shape: Sequence[int], *, sampler: str, r: float) -> None:
         super().__init__(require_shape(shape, dimensions=2))
         require_choice("sampler", sampler, SAMPLERS)
@@ -115,23 +117,39 @@ class _BoxLaw(MaskLaw):
         return Atoms(self.outside(ratio) * (1 - boxes), probabilities)
 
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
-        return drawn_boxes(self.shape, self.sampler, ratio, np.full(len(ratio), self.r), rng)
+        return drawn_boxes(self.shape, self.sampler, ratio, np.full(len(ratio), self.r), drawn_from(rng))
+
+    def _placed(self, ratio: Tensor, uniform: Tensor, rng: np.random.Generator) -> Tensor:
+        return drawn_boxes(self.shape, self.sampler, ratio, np.full(len(ratio), self.r), placed_at(uniform))
 
 
-def drawn_boxes(shape: tuple[int, ...], sampler: str, ratio: Tensor, r: Array, rng: np.random.Generator) -> Tensor:
+#: positions (k,) below counts (k,) on an axis, 0 or 1
+Positions = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
+
+
+def drawn_boxes(shape: tuple[int, ...], sampler: str, ratio: Tensor, r: Array, positions: Positions) -> Tensor:
     """One mask a ratio (n,) and r (n,): (n, H, W)."""
     sides = torch.from_numpy(box_sides(shape, ratio.numpy(), r))
     outside = torch.from_numpy(value_outside(ratio.numpy(), r))
-    rows, columns = (_drawn(n, side, sampler, rng) for n, side in zip(shape, sides.unbind(1), strict=True))
+    rows, columns = (_drawn(n, sides[:, axis], sampler, positions, axis) for axis, n in enumerate(shape))
     return outside[:, None, None] * (1 - rows.unsqueeze(-1) * columns.unsqueeze(-2))
 
 
-def _drawn(n: int, sides: Tensor, sampler: str, rng: np.random.Generator) -> Tensor:
-    """One interval a side, at a position drawn uniformly: rows (k, n)."""
-    counts = [interval_count(n, side, sampler) for side in sides.tolist()]
-    if 0 in counts:
+def drawn_from(rng: np.random.Generator) -> Positions:
+    return lambda counts, axis: rng.integers(counts)
+
+
+def placed_at(uniform: Tensor) -> Positions:
+    """Positions where uniform numbers (k, 2) put them."""
+    return lambda counts, axis: np.minimum(np.floor(uniform[:, axis].numpy() * counts), counts - 1).astype(np.int64)
+
+
+def _drawn(n: int, sides: Tensor, sampler: str, positions: Positions, axis: int) -> Tensor:
+    """One interval a side, at the position given: rows (k, n)."""
+    counts = np.array([interval_count(n, side, sampler) for side in sides.tolist()], dtype=np.int64)
+    if (counts == 0).any():
         interval_cover(n, n, sampler)  # says what is wrong
-    return covered(n, sides, torch.from_numpy(rng.integers(counts, size=len(counts))), sampler)
+    return covered(n, sides, torch.from_numpy(positions(counts, axis)), sampler)
 
 
 class CutMix(_BoxLaw):

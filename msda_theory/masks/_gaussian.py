@@ -27,6 +27,8 @@ class GMix(MaskLaw):
     The kernel factorises over the axes, so E[g_j g_k] is a Kronecker product, of low numerical rank.
     """
 
+    uniforms = 2
+
     def __init__(self, shape: Sequence[int], *, kernel: str) -> None:
         super().__init__(require_shape(shape, dimensions=2))
         require_choice("kernel", kernel, KERNELS)
@@ -81,12 +83,24 @@ class GMix(MaskLaw):
         return Atoms(masks, torch.full((len(masks),), 1 / len(masks), dtype=torch.float64))
 
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
-        masks = torch.empty(len(ratio), *self.shape, dtype=torch.float64)
-        for k, value in enumerate(ratio.tolist()):
-            rows, columns = (axis[rng.integers(len(axis))] for axis in self._axes(value))
-            bump = torch.outer(rows, columns)
-            masks[k] = bump if self._bump_is_first(value) else 1 - bump
-        return masks
+        pixels = [[int(rng.integers(n)) for n in self.shape] for _ in range(len(ratio))]
+        return self._about(ratio, torch.tensor(pixels).reshape(-1, 2))
+
+    def _placed(self, ratio: Tensor, uniform: Tensor, rng: np.random.Generator) -> Tensor:
+        sides = torch.tensor(self.shape)
+        return self._about(ratio, (uniform * sides).long().minimum(sides - 1))
+
+    def _about(self, ratio: Tensor, pixels: Tensor) -> Tensor:
+        """Masks about pixels (n, 2), one a ratio."""
+        released = self.kernel == "released"
+        share = torch.minimum(ratio, 1 - ratio) if released else 2 * (1 - ratio)
+        c = torch.pi / (share.clamp(min=np.finfo(float).tiny) * self.size)
+        rows, columns = (
+            torch.exp(-c[:, None] * (torch.arange(n) - pixels[:, axis, None]) ** 2) for axis, n in enumerate(self.shape)
+        )
+        bumps = rows.unsqueeze(-1) * columns.unsqueeze(-2)
+        first = (ratio < 0.5)[:, None, None] & released
+        return torch.where(first, bumps, 1 - bumps)
 
     def __repr__(self) -> str:
         return f"GMix({self.shape}, kernel={self.kernel!r})"

@@ -10,7 +10,16 @@ from torch import Tensor
 
 from msda_theory._validation import require_choice, require_kind, require_shape
 from msda_theory.masks._base import MaskLaw
-from msda_theory.masks._boxes import averaged_boxes, box_mean, box_sides, drawn_boxes, side_breaks, value_outside
+from msda_theory.masks._boxes import (
+    averaged_boxes,
+    box_mean,
+    box_sides,
+    drawn_boxes,
+    drawn_from,
+    placed_at,
+    side_breaks,
+    value_outside,
+)
 from msda_theory.masks._intervals import SAMPLERS
 from msda_theory.masks._moments import SecondMoment
 from msda_theory.quadrature import Array, ToleranceError, refine
@@ -30,6 +39,8 @@ class RandomHMix(MaskLaw):
 
     Raises ToleranceError where an average over r does not converge.
     """
+
+    uniforms = 3
 
     def __init__(self, shape: Sequence[int], *, r: RatioLaw, sampler: str) -> None:
         super().__init__(require_shape(shape, dimensions=2))
@@ -84,7 +95,12 @@ class RandomHMix(MaskLaw):
         return averaged_boxes(self.shape, self.sampler, ratios, np.concatenate([r for r, _ in rules]), shares)
 
     def _sample(self, ratio: Tensor, rng: np.random.Generator) -> Tensor:
-        return drawn_boxes(self.shape, self.sampler, ratio, self.r.sample(len(ratio), rng), rng)
+        return drawn_boxes(self.shape, self.sampler, ratio, self.r.sample(len(ratio), rng), drawn_from(rng))
+
+    def _placed(self, ratio: Tensor, uniform: Tensor, rng: np.random.Generator) -> Tensor:
+        """The last uniform number gives r."""
+        r = self.r.placed(uniform[:, -1].numpy(), rng)
+        return drawn_boxes(self.shape, self.sampler, ratio, r, placed_at(uniform))
 
     def __repr__(self) -> str:
         return f"RandomHMix({self.shape}, r={self.r!r}, sampler={self.sampler!r})"

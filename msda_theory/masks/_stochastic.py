@@ -21,6 +21,8 @@ class Stochastic(MaskLaw):
     The paper prints M = (1-lambda) 1 for the Mixup part; this is lambda 1, without which E[M] is not lambda.
     """
 
+    uniforms = 3
+
     def __init__(self, shape: Sequence[int], *, q: float = 0.5, sampler: str) -> None:
         super().__init__(shape)
         require_ratio("q", q)
@@ -53,6 +55,14 @@ class Stochastic(MaskLaw):
         masks = torch.empty(len(ratio), *self.shape, dtype=torch.float64)
         for law, chosen in ((self.mixup, is_mixup), (self.cutmix, ~is_mixup)):
             masks[chosen] = law._sample(ratio[chosen], rng)
+        return masks
+
+    def _placed(self, ratio: Tensor, uniform: Tensor, rng: np.random.Generator) -> Tensor:
+        """The last uniform number chooses the law."""
+        is_mixup = uniform[:, -1] < self.q
+        masks = torch.empty(len(ratio), *self.shape, dtype=torch.float64)
+        for law, chosen in ((self.mixup, is_mixup), (self.cutmix, ~is_mixup)):
+            masks[chosen] = law._placed(ratio[chosen], uniform[chosen, : law.uniforms], rng)
         return masks
 
     def __repr__(self) -> str:

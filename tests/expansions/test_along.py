@@ -1,12 +1,14 @@
 """Second-order terms along moves: complete factors against the dense twin, drawn moves against both."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 import msda_theory as mt
 from msda_theory.expansions import along
-from msda_theory.expansions.along import by_jets, by_reverse_mode, jets_agree, sums_along
+from msda_theory.expansions.along import Route, by_jets, by_reverse_mode, route_for, sums_along
 from msda_theory.expansions.moves import drawn_moves, exact_moves
 from msda_theory.expansions.second_order import taylor_terms
 from tests.dense_twin import dense_terms, second_moments
@@ -134,7 +136,7 @@ def test_networks_that_jets_get_wrong_take_reverse_mode(model, x):
     """The determinant's second derivatives come out wrong where torch nests forward mode; a batch is no sample."""
     moves = exact_moves(mt.Augmentation(mt.Beta(1.0, 1.0), LAWS["CutMix, clip"]).seen(), x)
     residual, curvature = torch.ones(6, 3, dtype=DTYPE), torch.eye(3, dtype=DTYPE).expand(6, 3, 3)
-    assert not jets_agree(model, x, moves, residual, curvature)
+    assert route_for(model, x, moves, residual, curvature).method is by_reverse_mode
     found = sums_along(model, x, moves, residual, curvature)
     alone = [
         sums_along(
@@ -143,7 +145,7 @@ def test_networks_that_jets_get_wrong_take_reverse_mode(model, x):
             _only(moves, i),
             residual[:2],
             curvature[:2],
-            by_reverse_mode,
+            Route(by_reverse_mode, (10, 10)),
         )
         for i in range(6)
     ]
@@ -152,8 +154,6 @@ def test_networks_that_jets_get_wrong_take_reverse_mode(model, x):
 
 def _only(moves, i):
     """The moves of sample i, twice."""
-    from dataclasses import replace
-
     parts = tuple(replace(part, away=part.away[i : i + 1].repeat(2, 1)) for part in moves.directions)
     return replace(moves, directions=parts)
 
@@ -162,7 +162,9 @@ def test_both_methods_agree(x, augmentation):
     moves, model = exact_moves(augmentation.seen(), x), network(x)
     residual, curvature = torch.ones(6, 3, dtype=DTYPE), torch.eye(3, dtype=DTYPE).expand(6, 3, 3)
     with torch.no_grad():
-        ours, theirs = (sums_along(model, x, moves, residual, curvature, m) for m in (by_jets, by_reverse_mode))
+        ours, theirs = (
+            sums_along(model, x, moves, residual, curvature, Route(m, (10, 10))) for m in (by_jets, by_reverse_mode)
+        )
     assert_close(ours.gauss, theirs.gauss, ALLOWED)
     assert_close(ours.curved, theirs.curved, ALLOWED)
 
@@ -193,3 +195,18 @@ def test_bad_options_are_named(x, options, word):
     augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), LAWS["Mixup"])
     with pytest.raises((ValueError, TypeError), match=word):
         mt.taylor_loss(network(x), mt.losses.SoftmaxCrossEntropy(), x, labels(x), augmentation, **options)
+
+
+def test_what_is_never_spread_is_not_cut():
+    """Slopes behind the last activation are not computed where h'' is zero, and need no chunks."""
+    x, residual = torch.randn(6, 24, dtype=DTYPE), torch.ones(6, 3, dtype=DTYPE)
+    moves = exact_moves(
+        mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.CutMix((4, 6), sampler="clip")).seen(), x.reshape(6, 4, 6)
+    )
+    shared = replace(moves, directions=moves.directions[:1])
+    model, curvature = network(x), torch.eye(3, dtype=DTYPE).expand(6, 3, 3)
+    assert route_for(model, x, shared, residual, None) == Route(by_jets, (0,))
+    assert route_for(model, x, shared, residual, curvature) == Route(by_jets, (8,))
+    without, with_all = sums_along(model, x, shared, residual, None), sums_along(model, x, shared, residual, curvature)
+    assert without.gauss.sum() == 0 and with_all.gauss.sum() > 0
+    assert_close(without.curved.sum(), with_all.curved.sum(), ALLOWED)

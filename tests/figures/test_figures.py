@@ -17,7 +17,7 @@ from figures import __main__ as command
 from figures import three_expansions
 from figures.definition import Settings
 from figures.files import write_figure, write_pictures
-from figures.registry import ALL, FIGURES, select
+from figures.registry import ALL, FIGURES, NOT_MADE, select
 from figures.training_curves import LINES, ROWS
 from msda_theory import Beta, directional_loss
 from verify.problems import digits, fit, loss_for, network, standard_objective
@@ -36,7 +36,7 @@ def make(tmp_path_factory):
     return cache(lambda name: write_figure(FIGURES[name], TINY, tmp_path_factory.mktemp(name)))
 
 
-@pytest.fixture(scope="module", params=sorted(FIGURES))
+@pytest.fixture(scope="module", params=sorted(name for name, figure in FIGURES.items() if figure.needs))
 def figure(request):
     return FIGURES[request.param]
 
@@ -56,7 +56,7 @@ def curves(request, make):
 def tiny(monkeypatch):
     """The command with tiny runs instead of the usual ones."""
     monkeypatch.setattr(command, "Settings", lambda **chosen: replace(TINY, **chosen))
-    return command.main
+    return lambda arguments: command.main(["--jobs", "1", *arguments])
 
 
 def test_usual_settings_are_those_of_the_training_runs():
@@ -67,7 +67,7 @@ def test_usual_settings_are_those_of_the_training_runs():
 def test_numbers_are_plain_and_tell_how_they_were_made(figure, written):
     numbers = json.loads(written[0].read_text(), parse_constant=pytest.fail)  # no NaN, no Infinity
     assert numbers["figure"] == figure.id
-    assert numbers["settings"] == {**vars(TINY)}
+    assert numbers["settings"] == {**vars(TINY), "data": []}
     assert {"torch", "numpy", "python", "msda_theory"} <= set(numbers["versions"])
 
 
@@ -146,12 +146,14 @@ def test_command_writes_three_files_a_figure(tiny, tmp_path, capsys):
     assert [run["seed"] for run in numbers["columns"][0]["runs"]] == [7]
     printed = capsys.readouterr()
     assert set(printed.out.split()) == {str(out / name) for name in expected}
-    assert printed.err == "", "no progress bar where the output is not a terminal"
+    assert [line.split(",")[0] for line in printed.err.splitlines()[1:]] == [
+        f"figure {k} of 2: {name}" for k, name in enumerate(CURVES, start=1)
+    ], "and no progress bar where the output is not a terminal"
 
 
 def test_command_lists(capsys):
     assert command.main(["--list"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FIGURES)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*FIGURES, *NOT_MADE]
 
 
 @pytest.mark.parametrize(
@@ -160,8 +162,14 @@ def test_command_lists(capsys):
         (["park2022-figure1"], "'park2022-figure1'; the nearest ids are park2022-fig1"),
         (["qqq"], ", ".join(FIGURES)),
         ([], "no figure is named"),
+        (["mixupe2023-table5"], "mixupe2023-table5 is not made: spoken words"),
+        (["mixupe2023-table3"], "--data imagenet:DIR, ImageNet: DIR holds a folder a class"),
+        ([ALL, "--data", "cifar10:/no/such/folder"], "'/no/such/folder' is not a folder; needed is --data cifar10:DIR"),
+        ([ALL, "--data", "cifar11:."], "needed is KIND:DIR with KIND one of cifar10"),
+        ([ALL, "--data", "svhn:.", "--data", "svhn:.."], "--data svhn:DIR is given twice"),
         ([ALL, "--seeds", "0"], "--seeds=0"),
         ([ALL, "--seed", "-1"], "--seed=-1"),
+        ([ALL, "--jobs", "0"], "--jobs=0"),
     ],
 )
 def test_command_refuses_and_makes_nothing(tiny, tmp_path, capsys, arguments, said):
@@ -174,7 +182,7 @@ def test_command_refuses_and_makes_nothing(tiny, tmp_path, capsys, arguments, sa
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_command_refuses_a_folder_that_cannot_be_written_before_any_work(tmp_path, capsys, monkeypatch, below):
     (tmp_path / "file").write_text("kept")
-    monkeypatch.setattr(command, "write_figure", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(command, "make_all", lambda *_: pytest.fail("work was done"))
     assert command.main([ALL, "--out", str(tmp_path / "file" / below)]) == 2
     assert f"--out={tmp_path / 'file'}" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "kept"

@@ -15,7 +15,7 @@ from msda_theory._model import outputs
 from msda_theory._validation import require_data, require_kind
 from msda_theory.augmentation import Augmentation
 from msda_theory.exact import pair_loss
-from msda_theory.expansions.along import Method, method_for
+from msda_theory.expansions.along import Route, route_for
 from msda_theory.expansions.moves import exact_moves
 from msda_theory.expansions.second_order import printed_moments, terms_of_moves
 from msda_theory.losses import Loss
@@ -48,19 +48,19 @@ class TaylorObjective:
         self.loss, self.x, self.y = loss, x, y
         moments = printed_moments(augmentation) if as_printed else augmentation.seen()
         self.moves = exact_moves(moments, x, centred=as_printed)
-        self._known: tuple[Callable[[Tensor], Tensor], Method] | None = None
+        self._known: tuple[Callable[[Tensor], Tensor], Route] | None = None
 
     def __call__(self, model: Callable[[Tensor], Tensor]) -> Tensor:
         labels = _labels(self.loss, model, self.x, self.y)
-        return terms_of_moves(model, self.loss, self.x, labels, self.moves, self._method(model, labels)).total
+        return terms_of_moves(model, self.loss, self.x, labels, self.moves, self._route(model, labels)).total
 
-    def _method(self, model: Callable[[Tensor], Tensor], labels: Tensor) -> Method:
+    def _route(self, model: Callable[[Tensor], Tensor], labels: Tensor) -> Route:
         """How the model is differentiated, found out at its first call."""
         if self._known is None or self._known[0] is not model:
             with torch.no_grad():
                 f = outputs(model, self.x)
                 residual, curvature = self.loss.h1(f) - labels, self.loss.h2(f)
-                self._known = model, method_for(model, self.x, self.moves, residual, curvature)
+                self._known = model, route_for(model, self.x, self.moves, residual, curvature)
         return self._known[1]
 
 

@@ -1,0 +1,67 @@
+"""The data sets of the papers that do not ship with a package: what `--data KIND:DIR` takes, and what DIR must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from figures.definition import Settings
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A data set, what its folder holds, and the name that verify.image_sets reads it by."""
+
+    title: str
+    holds: str
+    reader: str
+
+
+def _archive(name: str) -> str:
+    return f"{name}, unpacked (www.cs.toronto.edu/~kriz/cifar.html)"
+
+
+def _idx(site: str) -> str:
+    return f"train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the two of t10k ({site})"
+
+
+CLASSES = "a folder a class with .png or .jpg images"
+KINDS = {
+    "cifar10": Kind("CIFAR-10", _archive("cifar-10-python.tar.gz"), "cifar10"),
+    "cifar100": Kind("CIFAR-100", _archive("cifar-100-python.tar.gz"), "cifar100"),
+    "svhn": Kind("SVHN", "train_32x32.mat and test_32x32.mat (ufldl.stanford.edu/housenumbers)", "svhn"),
+    "fashion-mnist": Kind("Fashion-MNIST", _idx("github.com/zalandoresearch/fashion-mnist"), "idx"),
+    "kuzushiji-mnist": Kind("Kuzushiji-MNIST", _idx("github.com/rois-codh/kmnist"), "idx"),
+    "tiny-imagenet": Kind("Tiny-ImageNet", f"{CLASSES} (cs231n.stanford.edu/tiny-imagenet-200.zip)", "folder"),
+    "imagenet": Kind("ImageNet", f"{CLASSES} (image-net.org, or any part of it)", "folder"),
+}
+
+
+def how_to_give(kind: str) -> str:
+    """One line: which data, and where to put it."""
+    return f"--data {kind}:DIR, {KINDS[kind].title}: DIR holds {KINDS[kind].holds}"
+
+
+def checked(given: Sequence[str]) -> tuple[str, ...]:
+    """What `--data` was given, one of a kind; ValueError where a kind is none or a folder is not there."""
+    for text in given:
+        kind, colon, folder = text.partition(":")
+        if not colon or kind not in KINDS:
+            raise ValueError(f"--data {text}: needed is KIND:DIR with KIND one of {', '.join(KINDS)}")
+        if not Path(folder).is_dir():
+            raise ValueError(f"--data {text}: {folder!r} is not a folder; needed is {how_to_give(kind)}")
+    kinds = [text.partition(":")[0] for text in given]
+    twice = [kind for kind in kinds if kinds.count(kind) > 1]
+    if twice:
+        raise ValueError(f"--data {twice[0]}:DIR is given twice: needed is one folder a kind")
+    return tuple(given)
+
+
+def given(settings: Settings, kind: str) -> str | None:
+    """The name for `verify.image_sets.image_set`, or None where no data of the kind was given."""
+    for text in settings.data:
+        found, _, folder = text.partition(":")
+        if found == kind:
+            return f"{KINDS[kind].reader}:{folder}"
+    return None

@@ -1,0 +1,106 @@
+"""The weights on a grid against the enumeration; what they are for, and their error."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import msda_theory as mt
+from msda_theory.training import ExactObjective, GridObjective
+from tests.helpers import TanhNetwork, assert_close, inputs, labels, relu_network
+from verify.tolerances import rounding
+
+MIXUP = mt.Augmentation(mt.Beta(0.7, 1.4), mt.masks.Mixup((2,)))
+CASES = [
+    MIXUP,
+    mt.Augmentation(mt.Beta(0.7, 1.4), mt.masks.Bernoulli((2,))),
+    mt.Augmentation(mt.Beta(0.7, 1.4), mt.masks.CutMix((1, 2), sampler="inside"), "realised"),
+]
+
+
+@pytest.mark.parametrize("augmentation", CASES, ids=str)
+@pytest.mark.parametrize("loss", [mt.losses.Logistic(), mt.losses.SoftmaxCrossEntropy()], ids=repr)
+def test_it_is_the_enumeration(augmentation: mt.Augmentation, loss: mt.losses.Loss) -> None:
+    outputs = 3 if isinstance(loss, mt.losses.SoftmaxCrossEntropy) else 1
+    shape = augmentation.mask.shape
+    x, model = inputs(6, *shape), TanhNetwork(shape, outputs)
+    y = torch.tensor([0, 2, 1, 1, 0, 2]) if outputs == 3 else labels(loss, 6, 1)
+    objective = GridObjective(loss, x, y, augmentation, nodes=40)
+    found = objective.exact(model)
+    slow = mt.exact_loss(model, loss, x, y, augmentation, rtol=1e-10)
+    assert_close(found.value, slow.value, found.error + slow.error)
+    assert found.error < 1e-4
+    assert_close(objective(model).detach(), found.value, rounding(torch.float64, 10.0, len(objective)))
+
+
+def test_one_coordinate_and_equal_coordinates() -> None:
+    loss = mt.losses.Squared()
+    for x in (inputs(5, 1), torch.cat([inputs(5, 1), torch.ones(5, 1, dtype=torch.float64)], 1)):
+        shape = tuple(x.shape[1:])
+        model, y = TanhNetwork(shape), labels(loss, 5, 1)
+        augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup(shape))
+        found = GridObjective(loss, x, y, augmentation, nodes=48).exact(model)
+        slow = mt.exact_loss(model, loss, x, y, augmentation, rtol=1e-10)
+        assert_close(found.value, slow.value, found.error + slow.error)
+        assert found.evaluations == 48 + 44 + 39 + 34
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("nodes", [16, 32])
+def test_the_error_covers_the_truth(seed: int, nodes: int) -> None:
+    """Sharp tanh networks: the estimate is that of coarser grids, whose error is larger by the rate of convergence."""
+    x, loss, model = inputs(8, 2, seed=seed), mt.losses.Logistic(), TanhNetwork((2,), hidden=6, seed=seed)
+    y = labels(loss, 8, 1, seed=seed)
+    found = GridObjective(loss, x, y, MIXUP, nodes=nodes).exact(model)
+    slow = mt.exact_loss(model, loss, x, y, MIXUP, rtol=1e-9)
+    assert abs(found.value - slow.value) <= found.error + slow.error
+
+
+def test_a_kink_shows_in_the_error() -> None:
+    """ReLU against tanh: what is reported is far larger, and covers the truth for all of the seeds."""
+    x, loss = inputs(8, 2), mt.losses.Logistic()
+    y = labels(loss, 8, 1)
+    objective = GridObjective(loss, x, y, MIXUP, nodes=40)
+    smooth = objective.exact(TanhNetwork((2,))).error
+    for seed in range(5):
+        model = relu_network(seed)
+        found, slow = objective.exact(model), mt.exact_loss(model, loss, x, y, MIXUP, rtol=1e-5)
+        assert abs(found.value - slow.value) <= found.error + slow.error
+        assert found.error > 10 * smooth
+
+
+def test_it_trains_as_the_exact_objective_does() -> None:
+    """Gradients in all parameters, for one network; nothing that was built depends on it."""
+    x, loss, model = inputs(6, 2), mt.losses.Logistic(), TanhNetwork((2,))
+    y = labels(loss, 6, 1)
+    grid, exact = GridObjective(loss, x, y, MIXUP, nodes=56), ExactObjective(loss, x, y, MIXUP, order=32)
+    parameters = list(model.parameters())
+    found, expected = (torch.autograd.grad(objective(model), parameters) for objective in (grid, exact))
+    allowed = 10 * grid.exact(model).error  # derivatives of tanh are of the size of its coefficients times their order
+    for a, e in zip(found, expected, strict=True):
+        assert_close(a, e, allowed + 1e-9)
+
+
+def test_float32_in_float32_out() -> None:
+    x, loss, model = inputs(4, 2).float(), mt.losses.Logistic(), TanhNetwork((2,)).float()
+    objective = GridObjective(loss, x, labels(loss, 4, 1).float(), MIXUP, nodes=16)
+    assert objective(model).dtype == torch.float32
+    assert objective.exact(model).error > rounding(torch.float32, 0.1, 1)
+
+
+def test_three_coordinates_are_refused() -> None:
+    x, augmentation = inputs(4, 3), mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((3,)))
+    with pytest.raises(ValueError, match=r"x has shape \(4, 3\), 3 coordinates a sample: a grid needs at most 2"):
+        GridObjective(mt.losses.Logistic(), x, torch.zeros(4), augmentation)
+
+
+def test_few_nodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="nodes=4: needed is an integer >= 8"):
+        GridObjective(mt.losses.Logistic(), inputs(4, 2), torch.zeros(4), MIXUP, nodes=4)
+
+
+def test_a_network_that_depends_on_the_batch_is_refused() -> None:
+    objective = GridObjective(mt.losses.Logistic(), inputs(4, 2), torch.zeros(4), MIXUP, nodes=8)
+    with pytest.raises(ValueError, match="BatchNorm1d"):
+        objective.exact(nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1)).double())

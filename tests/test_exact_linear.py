@@ -1,0 +1,133 @@
+"""The pair sums of affine models against the enumeration, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import msda_theory as mt
+from msda_theory.chebyshev import chebyshev_moments, chebyshev_nodes, interpolation_weights, nodes_for
+from msda_theory.losses import ElementwiseLoss
+from tests.helpers import LinearLoss, Quadratic, TanhNetwork, assert_close, inputs, labels
+from verify.tolerances import rounding
+
+ELEMENTWISE: tuple[ElementwiseLoss, ...] = (
+    mt.losses.Logistic(),
+    mt.losses.Squared(),
+    mt.losses.Poisson(),
+    LinearLoss(),
+)
+MASKS = (
+    mt.masks.Mixup((3, 3)),
+    mt.masks.CutMix((3, 3), sampler="clip"),
+    mt.masks.HMix((3, 3), r=0.5, sampler="inside"),
+    mt.masks.Stochastic((3, 3), sampler="inside"),
+)
+
+
+def affine(shape: tuple[int, ...], outputs: int) -> Quadratic:
+    return Quadratic(shape, outputs, curved=False)
+
+
+@pytest.mark.parametrize("loss", ELEMENTWISE, ids=repr)
+@pytest.mark.parametrize("mask", MASKS, ids=repr)
+@pytest.mark.parametrize("label", ["nominal", "realised"])
+def test_it_is_the_enumeration(loss: ElementwiseLoss, mask: mt.masks.MaskLaw, label: str) -> None:
+    """Two outputs, a channel axis, unequal alpha and beta; the difference is within the errors that both report."""
+    x, model = inputs(5, 2, 3, 3) / 4, affine((2, 3, 3), 2)
+    y, augmentation = labels(loss, 5, 2), mt.Augmentation(mt.Beta(0.6, 1.7), mask, label)
+    fast = mt.exact_loss(model, loss, x, y, augmentation, method="linear", rtol=1e-11)
+    slow = mt.exact_loss(model, loss, x, y, augmentation, rtol=1e-11)
+    assert_close(fast.value, slow.value, fast.error + slow.error)
+    assert fast.error <= 1e-10 * (1 + abs(slow.value)), "an error that says something"
+    assert fast.evaluations == 18 + 1 + 2 * 5
+
+
+def test_a_thousand_samples_to_twelve_digits() -> None:
+    """10^6 pairs at 24 ratios, against the plain sum in float64, whose 10^6 terms add up pairwise."""
+    x, loss, model = inputs(1000, 2), mt.losses.Logistic(), affine((2,), 1)
+    y, law = labels(loss, 1000, 1), mt.Discrete(tuple(torch.linspace(0, 1, 5).tolist()), (0.1, 0.2, 0.3, 0.1, 0.3))
+    augmentation = mt.Augmentation(law, mt.masks.Mixup((2,)))
+    fast = mt.exact_loss(model, loss, x, y, augmentation, method="linear", rtol=1e-12)
+    slow = mt.exact_loss(model, loss, x, y, augmentation, rtol=1e-12)
+    assert_close(fast.value, slow.value, 1e-12 * abs(slow.value))
+    assert fast.error < 1e-12 * 5
+
+
+def test_a_constant_model_and_equal_samples() -> None:
+    """Intervals of no length."""
+    x = torch.ones(3, 2, dtype=torch.float64)
+    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,)))
+    y = torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
+    found = mt.exact_loss(affine((2,), 1), mt.losses.Logistic(), x, y, augmentation, method="linear")
+    slow = mt.exact_loss(affine((2,), 1), mt.losses.Logistic(), x, y, augmentation)
+    assert_close(found.value, slow.value, found.error + slow.error)
+
+
+def test_float32() -> None:
+    x, loss, model = inputs(6, 4).float(), mt.losses.Logistic(), affine((4,), 1).float()
+    y, augmentation = labels(loss, 6, 1).float(), mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((4,)))
+    single = mt.exact_loss(model, loss, x, y, augmentation, method="linear")
+    double = mt.exact_loss(model.double(), loss, x.double(), y.double(), augmentation, method="linear")
+    assert_close(single.value, double.value, single.error + rounding(torch.float32, 10.0, 8))
+
+
+@pytest.mark.parametrize(
+    "model", [TanhNetwork((2,)), nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)).double()]
+)
+def test_a_model_that_is_not_affine_is_refused(model: nn.Module) -> None:
+    x, augmentation = inputs(8, 2) - 1, mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,)))
+    y = labels(mt.losses.Logistic(), 8, 1)
+    with pytest.raises(ValueError, match=r"model: f differs from W x \+ b .* method='enumerate'"):
+        mt.exact_loss(model, mt.losses.Logistic(), x, y, augmentation, method="linear")
+
+
+def test_a_loss_that_couples_the_outputs_is_refused() -> None:
+    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,)))
+    with pytest.raises(ValueError, match=r"SoftmaxCrossEntropy\(\) with method='linear': needed is one scalar loss"):
+        mt.exact_loss(
+            affine((2,), 3),
+            mt.losses.SoftmaxCrossEntropy(),
+            inputs(3, 2),
+            torch.tensor([0, 1, 2]),
+            augmentation,
+            method="linear",
+        )
+
+
+def test_a_loss_with_a_kink_is_refused() -> None:
+    class Hinge(ElementwiseLoss):
+        def scalar(self, f: torch.Tensor, order: int) -> torch.Tensor:
+            return (f.clamp(min=0), (f > 0).to(f), torch.zeros_like(f))[order]
+
+    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((1,)))
+    x = torch.tensor([[-1.0], [0.7], [2.0]], dtype=torch.float64)
+    with pytest.raises(mt.ToleranceError, match=r"the loss is not a polynomial to .* with 1024 nodes"):
+        mt.exact_loss(lambda v: v, Hinge(), x, x, augmentation, method="linear")
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 16, 57])
+def test_moments_are_sums_of_cosines(n: int) -> None:
+    """T_k(t) = cos(k arccos t); T_s and the b-th polynomial of it round to s and b^2 units."""
+    t = torch.from_numpy(chebyshev_nodes(40).numpy() * 0.97)
+    expected = torch.cos(torch.arange(n).double()[:, None] * torch.acos(t)).sum(1)
+    assert_close(chebyshev_moments(t, n), expected, rounding(torch.float64, 40.0, n + 2))
+
+
+@pytest.mark.parametrize("nodes", [3, 8])
+def test_interpolation_is_exact_for_polynomials(nodes: int) -> None:
+    """Of degree below the number of nodes, at random points with random weights."""
+    t, w = inputs(20).sin(), inputs(20, seed=1)
+    moments = (torch.cos(torch.arange(8).double()[:, None] * torch.acos(t)) * w).sum(1)
+    weights = moments @ interpolation_weights(8, nodes)
+    assert_close(
+        weights @ chebyshev_nodes(nodes) ** 2, (w * t**2).sum(), rounding(torch.float64, float(w.abs().sum()), 40)
+    )
+
+
+def test_the_number_of_nodes_grows_with_the_interval() -> None:
+    like = torch.zeros(1, dtype=torch.float64)
+    few, tail = nodes_for(torch.exp, -1.0, 1.0, 1e-12, like)
+    many, _ = nodes_for(torch.exp, -10.0, 10.0, 1e-12, like)
+    assert few < many and 0 < tail <= 1e-12 * 3

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from figures.data_sets import KINDS, checked, how_to_give
@@ -43,18 +44,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _make(figures: Sequence[Figure], settings: Settings, options: argparse.Namespace) -> int:
     """Figure by figure; one that cannot be made is told of, and the others are made nevertheless."""
-    left = [figure for figure in figures if not is_made(figure, settings, options.out)]
+    plans = [(figure, _settled(figure, settings, options)) for figure in figures]
+    left = [figure for figure, own in plans if not is_made(figure, own, options.out)]
     expected = _duration(sum(figure.seconds for figure in left) / options.jobs)
     there = f"{len(figures) - len(left)} of {len(figures)} figures are there; the others take about {expected}"
     print(there, file=sys.stderr)
     failed = 0
-    for k, made in enumerate(make_all(figures, settings, options.out, options.jobs), start=1):
+    for k, made in enumerate(make_all(plans, options.out, options.jobs), start=1):
         print(f"figure {k} of {len(figures)}: {made.id}, {made.seconds:.0f} s", file=sys.stderr)
         if made.error:
             print(f"figures: {made.id}: {made.error}", file=sys.stderr)
             failed = 1
         print("".join(f"{path}\n" for path in made.files), end="", flush=True)
     return failed
+
+
+def _settled(figure: Figure, settings: Settings, options: argparse.Namespace) -> Settings:
+    """With as many seeds as are usual for the figure, where the command names no number."""
+    if options.seeds is not None or figure.seeds is None:
+        return settings
+    return replace(settings, seeds=figure.seeds)
 
 
 def _has_data(figure: Figure, settings: Settings) -> bool:
@@ -84,13 +93,14 @@ def _settings(options: argparse.Namespace, chosen: bool) -> Settings:
         raise ValueError(f"no figure is named: needed are ids ({', '.join(FIGURES)}) or {ALL!r}")
     if options.out is None:
         raise ValueError("--out is missing: needed is a folder for the files")
-    if options.seeds < 1:
+    if options.seeds is not None and options.seeds < 1:
         raise ValueError(f"--seeds={options.seeds}: needed is a number >= 1")
     if options.jobs < 1:
         raise ValueError(f"--jobs={options.jobs}: needed is a number >= 1")
     if options.seed < 0:
         raise ValueError(f"--seed={options.seed}: needed is a number >= 0")
-    return Settings(seeds=options.seeds, seed=options.seed, data=checked(options.data))
+    named: dict[str, int] = {} if options.seeds is None else {"seeds": options.seeds}
+    return Settings(**named, seed=options.seed, data=checked(options.data))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("ids", nargs="*", metavar="ID", help=f"figures to make, or {ALL!r}; --list names them")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for ID.json, ID.pdf and ID.png")
-    parser.add_argument("--seeds", type=int, default=usual.seeds, metavar="N", help=f"how many (default {usual.seeds})")
+    many = f"how many (default {usual.seeds}, or what is usual for the figure)"
+    parser.add_argument("--seeds", type=int, metavar="N", help=many)
     parser.add_argument("--seed", type=int, default=usual.seed, metavar="S", help=f"the first (default {usual.seed})")
     parser.add_argument(
         "--data",

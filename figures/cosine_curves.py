@@ -149,5 +149,6 @@ FIGURE = Figure(
     compute=compute,
     draw=draw,
     needs="100 points (generated)",
-    seconds=6,
+    seconds=20,
+    seeds=20,
 )

@@ -39,6 +39,7 @@ class Figure:
     needs : what it is made of here; "" where it cannot be made without the user's data
     takes : the kinds of data set that `--data` may give it instead (figures.data_sets)
     seconds : how long it takes with the usual settings on one core, measured and rounded
+    seeds : how many are usual for it, where not those of the settings
     """
 
     id: str
@@ -50,3 +51,4 @@ class Figure:
     needs: str = "generated points"
     takes: tuple[str, ...] = ()
     seconds: float = 0.0
+    seeds: int | None = None

@@ -38,17 +38,17 @@ def make(figure: Figure, settings: Settings, folder: Path) -> Made:
     return Made(figure.id, files, error, time.monotonic() - start)
 
 
-def make_all(figures: Sequence[Figure], settings: Settings, folder: Path, jobs: int) -> Iterator[Made]:
+def make_all(plans: Sequence[tuple[Figure, Settings]], folder: Path, jobs: int) -> Iterator[Made]:
     """Each as it is finished, `jobs` at a time, one torch thread each, those that take long first."""
-    if min(jobs, len(figures)) <= 1:
-        yield from (make(figure, settings, folder) for figure in figures)
+    if min(jobs, len(plans)) <= 1:
+        yield from (make(figure, settings, folder) for figure, settings in plans)
         return
     pool = ProcessPoolExecutor(
-        min(jobs, len(figures)), mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+        min(jobs, len(plans)), mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     )
     with pool:
-        ordered = sorted(figures, key=lambda figure: -figure.seconds)
-        futures = [pool.submit(partial(_make_quietly, figure.id, settings, folder)) for figure in ordered]
+        ordered = sorted(plans, key=lambda plan: -plan[0].seconds)
+        futures = [pool.submit(partial(_make_quietly, figure.id, settings, folder)) for figure, settings in ordered]
         try:
             for future in as_completed(futures):
                 yield future.result()

@@ -236,3 +236,12 @@ def test_fourth_order_from_shared_derivatives_is_the_directional_loss(make):
     ratios = [Beta(alpha, alpha) for alpha in three_expansions.ALPHAS]
     assert run["directional"] == pytest.approx([directional_loss(model, loss, x, y, r, 4).total for r in ratios])
     assert run["data"] == pytest.approx([directional_loss(model, loss, x, y, r, 2).total for r in ratios])
+
+
+def test_a_figure_has_its_usual_number_of_seeds_unless_one_is_named(monkeypatch, tmp_path):
+    given = {}
+    monkeypatch.setattr(command, "make_all", lambda plans, *_: given.update({f.id: s.seeds for f, s in plans}) or ())
+    command.main(["zhang2021-fig3", "zhang2021-fig2", "--out", str(tmp_path)])
+    assert given == {"zhang2021-fig3": 20, "zhang2021-fig2": Settings().seeds}
+    command.main(["zhang2021-fig3", "--seeds", "3", "--out", str(tmp_path)])
+    assert given["zhang2021-fig3"] == 3

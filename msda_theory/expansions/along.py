@@ -81,6 +81,9 @@ def sums_along(
             coupled = (moves.labels.of(rows, groups[group][1]) * slopes()).sum()
         return torch.stack([gauss, curved.sum(), coupled, curved.detach().count_nonzero()])
 
+    if not parts:  # nothing moves
+        none = x.new_zeros(1)
+        return Along(none, none, none, curves=False)
     found = in_parts("second derivatives", sums, parts).to(x.device)
     of_group = torch.tensor([group for group, _ in parts], device=x.device)
     totals = found.new_zeros(len(groups), 4).index_add(0, of_group, found)

@@ -23,7 +23,7 @@ from msda_theory.expansions.moves import Directions, Moves
 from msda_theory.jets import JetRefusedError, Slopes, propagate, watched
 
 #: bytes of the widest slopes of a chunk of samples: what keeps them in a processor's cache, and a device busy
-CHUNK = {"cpu": 2**18, "cuda": 2**28}
+CHUNK = {"cpu": 3 * 2**17, "cuda": 2**28}
 #: samples that go together though their slopes are wider, and the bytes up to which they do
 LEAST, LARGEST = 4, 2**24
 #: directions that go together where their slopes are never spread over the samples

@@ -35,7 +35,7 @@ FIRST = "by_exact"  # the row that has the last line too
 
 def compute(settings: Settings) -> Numbers:
     """The curves of every network, training and seed, as plain JSON numbers."""
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+    seeds = settings.each_seed
     choices = asdict(settings)
     del choices["seeds"], choices["seed"], choices["order"], choices["data"]
     cases = list(product(MODELS, seeds))

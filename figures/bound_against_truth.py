@@ -54,7 +54,7 @@ def compute(settings: Settings) -> Numbers:
     """Both sides for every network, training and seed, over t in (0, 2]."""
     half = min(6, max(1, settings.records // 5))
     scales = [(k + 1) / half for k in range(2 * half)]
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+    seeds = settings.each_seed
     cases = list(product(NETWORKS, TRAININGS, seeds))
     runs = [_run(*case, scales, settings) for case in track(cases, "networks")]
     return {"scales": scales, "classes": list(PAIR), "samples": settings.samples, "runs": runs}

@@ -38,7 +38,7 @@ def compute(settings: Settings) -> Numbers:
 
     `settings.iterations` are epochs; batches of 10, no biases.
     """
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+    seeds = settings.each_seed
     cells = track(list(product(MODELS, METHODS)), "trainings")
     return {
         "printed": PRINTED,

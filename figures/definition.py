@@ -29,6 +29,10 @@ class Settings:
     order: int = 8
     data: tuple[str, ...] = ()
 
+    @property
+    def each_seed(self) -> range:
+        return range(self.seed, self.seed + self.seeds)
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -24,7 +24,6 @@ from figures.image_runs import (
     judged,
     looks,
     printed,
-    seeds_of,
 )
 from figures.relations import Relation
 from figures.style import APPROXIMATE, EXACT, PAGE_WIDTH, median_and_band, style
@@ -80,7 +79,7 @@ CASES = (
 def compute(case: Case, settings: Settings) -> Numbers:
     """Every method, with the standard augmentation and without, from every seed; no image of a curve is mixed."""
     bench = bench_for(settings, case.here, case.papers)
-    cells = list(product(seeds_of(settings), AUGMENTED, MIXED))
+    cells = list(product(settings.each_seed, AUGMENTED, MIXED))
     runs = [_run(bench, settings, *cell) for cell in track(cells, "trainings")]
     return {
         "printed": printed("zhang2021", case.id),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from figures.coefficients import LOOKS
 from figures.definition import Numbers, Settings
-from figures.image_tables import TEXTURES, conditions, image_figure, recipe_for, seeds_of
+from figures.image_tables import TEXTURES, conditions, image_figure, recipe_for
 from figures.relations import interval
 from figures.style import PAGE_WIDTH, median_and_band, seeds_caption, style
 from msda_theory._progress import track
@@ -39,7 +39,7 @@ NO_MIXING: dict[str, Any] = {"color": "#777777", "linestyle": (0, (1, 1))}
 def compute(settings: Settings) -> Numbers:
     """By method a map a seed, largest and mean over the test images; coefficients; displacements (2h-1, 2w-1)."""
     recipe = recipe_for(settings, TEXTURES)
-    cases = [(method, seed) for method in METHODS for seed in seeds_of(settings)]
+    cases = [(method, seed) for method in METHODS for seed in settings.each_seed]
     maps: dict[str, dict[str, list[Any]]] = {kind: {method: [] for method in METHODS} for kind in KINDS}
     for method, seed in track(cases, "trainings"):
         run = trained(recipe, method, seed)
@@ -49,7 +49,7 @@ def compute(settings: Settings) -> Numbers:
             maps[kind][method].append([[float(f"{value:.6g}") for value in row] for row in each.tolist()])
     return {
         "conditions": conditions(recipe, settings),
-        "seeds": list(seeds_of(settings)),
+        "seeds": list(settings.each_seed),
         "products": maps,
         "coefficients": {method: _coefficients(method, (height, width)) for method in METHODS[1:]},
     }

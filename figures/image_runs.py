@@ -40,10 +40,6 @@ def scaled(bench: Bench, settings: Settings) -> Bench:
     return bench.scaled(settings.iterations / USUAL.iterations, settings.samples / USUAL.samples)
 
 
-def seeds_of(settings: Settings) -> range:
-    return range(settings.seed, settings.seed + settings.seeds)
-
-
 def looks(bench: Bench, settings: Settings) -> list[int]:
     """Some dozen epochs to look at, from a tenth of the training to its end."""
     points = min(POINTS, settings.records, bench.epochs)

@@ -70,15 +70,11 @@ def scaled(recipe: Recipe, settings: Settings) -> Recipe:
     return replace(recipe, epochs=epochs, samples=samples)
 
 
-def seeds_of(settings: Settings) -> range:
-    return range(settings.seed, settings.seed + settings.seeds)
-
-
 def accuracies(
     columns: dict[str, Recipe], rows: dict[str, Way], settings: Settings
 ) -> dict[str, dict[str, list[float]]]:
     """Test accuracy in %, by column and row, one number a seed."""
-    cases = [(c, r, seed) for c in columns for r in rows for seed in seeds_of(settings)]
+    cases = [(c, r, seed) for c in columns for r in rows for seed in settings.each_seed]
     found: dict[str, dict[str, list[float]]] = {c: {r: [] for r in rows} for c in columns}
     for column, row, seed in track(cases, "trainings"):
         run = trained(columns[column], rows[row].method, seed, **rows[row].options)
@@ -93,7 +89,7 @@ def compute_table1(settings: Settings) -> Numbers:
     return table.table_numbers(
         printed_table("park2022", "table1"),
         accuracies(columns, rows, settings),
-        seeds=seeds_of(settings),
+        seeds=settings.each_seed,
         statement="CutMix is better than Mixup for large crops (80% to 100% of the area) and worse for small ones "
         "(25% to 40%); HMix is better than Mixup for large and better than CutMix for small crops",
         relations=[
@@ -113,7 +109,7 @@ def compute_table2(settings: Settings) -> Numbers:
     return table.table_numbers(
         printed_table("park2022", "table2"),
         accuracies(columns, PLAIN, settings),
-        seeds=seeds_of(settings),
+        seeds=settings.each_seed,
         statement="HMix and GMix outperform Mixup and CutMix; Stochastic often shows comparable performance",
         relations=[Relation(ours, other, c) for c in columns for ours in HYBRIDS for other in ("Mixup", "CutMix")],
         conditions=conditions(recipe, settings, network=False),
@@ -128,7 +124,7 @@ def compute_table3(settings: Settings) -> Numbers:
     return table.table_numbers(
         printed_table("park2022", "table3"),
         accuracies(column, PLAIN, settings),
-        seeds=seeds_of(settings),
+        seeds=settings.each_seed,
         statement="every method is better than none, and HMix the best",
         relations=[
             *(Relation(name, "none", data) for name in METHODS if name != "none"),
@@ -146,7 +142,7 @@ def compute_table6(settings: Settings) -> Numbers:
     return table.table_numbers(
         printed_table("park2022", "table6"),
         accuracies({data: recipe}, ABLATED, settings),
-        seeds=seeds_of(settings),
+        seeds=settings.each_seed,
         statement="the chosen alpha, 1 for HMix and 0.5 for GMix, is the best, r = 0.75 marginally better than 0.5",
         relations=[
             *(Relation(top, other, data) for top, other in pairs),

@@ -78,7 +78,7 @@ def draw_fig2(numbers: Numbers) -> Picture:
 
 
 def _trained(methods: Sequence[str], architectures: Sequence[str], measure: Measure, settings: Settings) -> Numbers:
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+    seeds = settings.each_seed
     runs = [
         train(*cell, measure, iterations=settings.iterations, records=settings.records)
         for cell in track(list(product(methods, architectures, seeds)), "trainings")

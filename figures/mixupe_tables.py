@@ -20,7 +20,7 @@ from itertools import product
 from figures import table
 from figures.data_sets import KINDS, given
 from figures.definition import Figure, Numbers, Settings
-from figures.image_runs import scaled, seeds_of
+from figures.image_runs import scaled
 from figures.relations import Relation
 from msda_theory import Beta
 from msda_theory._progress import track
@@ -103,7 +103,7 @@ TABLE7 = Images(
 
 def compute(images: Images, methods: Methods, settings: Settings) -> Numbers:
     """Test errors of every method, column and seed; and what the statement says of them."""
-    columns, seeds = images.columns(settings), seeds_of(settings)
+    columns, seeds = images.columns(settings), settings.each_seed
     ours: dict[str, dict[str, list[float]]] = {column: {method: [] for method in methods} for column in columns}
     for column, seed, method in track(list(product(columns, seeds, methods)), "trainings"):
         bench, alpha = columns[column]

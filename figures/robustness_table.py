@@ -6,7 +6,7 @@ import torch
 
 from figures import table
 from figures.definition import Numbers, Settings
-from figures.image_tables import TEXTURES, conditions, image_table, recipe_for, seeds_of
+from figures.image_tables import TEXTURES, conditions, image_table, recipe_for
 from figures.relations import Relation
 from msda_theory._progress import track
 from verify.corruptions import CORRUPTIONS, corrupted, fgsm, occluded
@@ -23,7 +23,7 @@ ATTACK = 2 / 255
 
 def compute(settings: Settings) -> Numbers:
     recipe = recipe_for(settings, TEXTURES)
-    cases = [(method, seed) for method in METHODS for seed in seeds_of(settings)]
+    cases = [(method, seed) for method in METHODS for seed in settings.each_seed]
     ours: dict[str, dict[str, list[float]]] = {column: {row: [] for row in METHODS} for column in ("unchanged", *ENDS)}
     for method, seed in track(cases, "trainings"):
         run = trained(recipe, method, seed)
@@ -37,7 +37,7 @@ def compute(settings: Settings) -> Numbers:
     return table.table_numbers(
         printed_table("park2022", "table5"),
         ours,
-        seeds=seeds_of(settings),
+        seeds=settings.each_seed,
         statement="CutMix is better than Mixup where the centre is occluded and under attack, worse on corrupted "
         "images; HMix and GMix are in between",
         relations=relations,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from figures import table
 from figures.definition import Figure, Numbers, Settings
-from figures.image_runs import USUAL, seeds_of
+from figures.image_runs import USUAL
 from figures.relations import Relation
 from msda_theory._progress import track
 from verify.printed_tables import printed_table
@@ -18,7 +18,7 @@ STATEMENT = "MixupE has less error than Mixup and than ERM on several of the set
 
 def compute(settings: Settings) -> Numbers:
     """For every table and method the errors of the alpha and eta that are best on the validation part."""
-    seeds = seeds_of(settings)
+    seeds = settings.each_seed
     cells = grid(ALPHAS[: settings.records], ETAS[: settings.records])
     epochs = max(1, round(EPOCHS * settings.iterations / USUAL.iterations))
     chosen = {name: _best(train(name, cells, seeds, epochs=epochs)) for name in track(list(TABLES), "tables")}

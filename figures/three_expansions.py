@@ -48,7 +48,7 @@ LINES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def compute(settings: Settings) -> Numbers:
     """The losses of networks trained on digits without augmentation, over alpha, for each seed."""
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+    seeds = settings.each_seed
     cases = list(product(MODELS, DECAYS, seeds))
     runs = [_run(*case, settings.samples) for case in track(cases, "three expansions")]
     return {"alphas": ALPHAS, "mask": repr(Mixup((8, 8))), "samples": settings.samples, "runs": runs}

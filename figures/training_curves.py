@@ -45,7 +45,7 @@ class Column:
 
 def compute(columns: Sequence[Column], settings: Settings) -> Numbers:
     """All curves and their gap statistics, as plain JSON numbers; the mixing ratio is Beta(1, 1)."""
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+    seeds = settings.each_seed
     runs = [_run(column, seed, settings) for column, seed in track(list(product(columns, seeds)), "training pairs")]
     return {"columns": [_as_numbers(c, runs[k * len(seeds) :][: len(seeds)]) for k, c in enumerate(columns)]}
 

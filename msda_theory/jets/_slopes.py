@@ -56,13 +56,13 @@ class Slopes:
         slopes = self.get()
         return slopes.expand(len(slopes), *shape)
 
-    def then(self, g: Map, key: Hashable = None, owner: object = None) -> Slopes:
+    def then(self, g: Map, key: Hashable, owner: object = None) -> Slopes:
         """Their image under a linear map.
 
         `key` names the map, so that shared slopes give the same image again; `owner`, what the key refers to by its
         id, is kept alive with it.
         """
-        if key is None or not self.shared:
+        if not self.shared:
             return Slopes(lambda: g(self.get()), shared=self.shared)
         if key not in self._kept:
             self._kept[key] = owner, Slopes(lambda: g(self.get()), shared=True)

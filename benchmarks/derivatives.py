@@ -29,12 +29,15 @@ from torch.profiler import profile
 
 from benchmarks.measuring import Result, run, seconds
 from msda_theory.derivatives import contracted_hessian
-from msda_theory.expansions.along import Route, by_reverse_mode, route_for, sums_along
+from msda_theory.expansions.along import sums_along
 from msda_theory.expansions.moves import Directions, Moves
+from msda_theory.expansions.routes import Route, by_reverse_mode, route_for
 
 ROUNDS = 7
 SAMPLES, IMAGES = 256, 32
 WIDTH, LAYER_SIZES = 128, (64, 256, 1024)
+#: of the one hidden layer, whose product with S directions, shared by the batch, costs S / m passes
+LAYER_SAMPLES = LAYER_SIZES[-1]
 MLP, CNN, LAYER = "tanh MLP 64-128-128-1, 64 directions", "CNN on 3 x 32 x 32, 16 directions", "one hidden layer, d = "
 TARGET_PASSES, TARGET_SPEEDUP, TARGET_BYTES, TARGET_A_DIRECTION, TARGET_GROWTH = 50.0, 6.0, 2**20, 1.25, 1.5
 
@@ -100,7 +103,7 @@ def problems(dtype: torch.dtype) -> Iterator[Problem]:
     cnn = nn.Sequential(*(layer for c in convolutions for layer in (c, nn.SiLU())), *head)
     yield _problem(CNN, cnn, (3, 32, 32), IMAGES, 16, dtype)
     for size in LAYER_SIZES:
-        yield _problem(f"{LAYER}{size}, {size} directions", _mlp(size, WIDTH, 1), (size,), SAMPLES, size, dtype)
+        yield _problem(f"{LAYER}{size}, {size} directions", _mlp(size, WIDTH, 1), (size,), LAYER_SAMPLES, size, dtype)
 
 
 def _mlp(*widths: int) -> nn.Sequential:
@@ -223,7 +226,8 @@ def result(rounds: int) -> Result:
         verdicts(rows),
         [asdict(row) for row in rows],
         (
-            f"{SAMPLES} samples ({IMAGES} images).  KiB: tensors alive at once beside the data.  The errors are",
+            f"{SAMPLES} samples ({IMAGES} images, {LAYER_SAMPLES} for one hidden layer, where the weights' product",
+            "with the directions is shared by the batch).  KiB: tensors alive at once beside the data.  The errors are",
             "those of rounding, against reverse mode in float64.",
         ),
     )

@@ -6,18 +6,15 @@ coefficients.  d is the size of one sample, all its axes flattened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import hessian, jacrev, vmap
-from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.overrides import TorchFunctionMode
 
 from msda_theory._model import OutputShapeError, outputs
+from msda_theory._written_out import differentiable
 
 CHUNK_ELEMENTS = 2**22
 
@@ -80,68 +77,18 @@ def _chunk(x: Tensor, elements: int) -> int:
     return min(len(x), max(1, CHUNK_ELEMENTS // elements))
 
 
-class Differentiable(TorchFunctionMode):
-    """Normalisations written out: torch's own give wrong second derivatives where forward mode is nested."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return WRITTEN_OUT.get(func, func)(*args, **(kwargs or {}))
-
-
-def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """torch.nn.functional.layer_norm, by its formula."""
-    normalised = _standardised(input, list(range(-len(normalized_shape), 0)), eps)
-    scaled = normalised if weight is None else normalised * weight
-    return scaled if bias is None else scaled + bias
-
-
-def instance_norm(
-    input: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    """torch.nn.functional.instance_norm, by its formula; the running statistics are not updated."""
-    axes = (1, -1, *[1] * (input.ndim - 2))
-    if use_input_stats or running_mean is None or running_var is None:
-        normalised = _standardised(input, list(range(2, input.ndim)), eps)
-    else:
-        normalised = (input - running_mean.reshape(axes)) * torch.rsqrt(running_var.reshape(axes) + eps)
-    scaled = normalised if weight is None else normalised * weight.reshape(axes)
-    return scaled if bias is None else scaled + bias.reshape(axes)
-
-
-def _standardised(z: Tensor, axes: list[int], eps: float) -> Tensor:
-    away = z - z.mean(axes, keepdim=True)
-    return away * (away.square().mean(axes, keepdim=True) + eps).rsqrt()
-
-
-WRITTEN_OUT: dict[Callable[..., Any], Callable[..., Any]] = {
-    functional.layer_norm: layer_norm,
-    torch.layer_norm: lambda z, shape, weight=None, bias=None, eps=1e-5, _=True: layer_norm(
-        z, shape, weight, bias, eps
-    ),
-    functional.instance_norm: instance_norm,
-}
-
-
 @contextmanager
 def explained() -> Iterator[None]:
     """Normalisation and attention in forms that have second derivatives; what torch refuses is said in words."""
+    with refusals_explained(), differentiable():
+        yield
+
+
+@contextmanager
+def refusals_explained() -> Iterator[None]:
+    """What torch refuses is said in words."""
     try:
-        with sdpa_kernel(SDPBackend.MATH), Differentiable():
-            yield
+        yield
     except (OutputShapeError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError) as error:

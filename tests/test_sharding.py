@@ -16,7 +16,7 @@ from torch import nn
 import msda_theory as mt
 from msda_theory import _sharding, exact
 from msda_theory._sharding import PartialSum, Team, in_parts, sharing, team, total
-from msda_theory.expansions import along
+from msda_theory.expansions import routes
 from tests.helpers import assert_close
 from verify.scaled_loss import scaled_loss, shares
 from verify.tolerances import rounding
@@ -106,7 +106,8 @@ SUMS = ("enumerate", "monte-carlo", "exact factor", "drawn", "mean points", "sho
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_do_not_depend_on_the_number_of_processes(name, monkeypatch):
     monkeypatch.setattr(exact, "CHUNK_ELEMENTS", 2**10)
-    monkeypatch.setattr(along, "CHUNK", {"cpu": 2**8})
+    monkeypatch.setattr(routes, "CHUNK", {"cpu": 2**7})
+    monkeypatch.setattr(routes, "LEAST", 1)
     alone = torch.tensor(value(name), dtype=torch.float64)  # makes the network too, before there are threads
     cut = []
     monkeypatch.setattr(Team, "rows", lambda self, *a, rows=Team.rows: (cut.append(len(a[2])), rows(self, *a))[1])

@@ -28,8 +28,9 @@ from torch import Tensor
 from msda_theory._model import outputs
 from msda_theory._validation import require_at_least, require_data, require_eval_mode, require_kind
 from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, require_dense
-from msda_theory.expansions.along import Route, slope_along, sums_along
+from msda_theory.expansions.along import slope_along, sums_along
 from msda_theory.expansions.moves import LEAST_GROUPS, Moves, drawn_moves, exact_moves
+from msda_theory.expansions.routes import Route
 from msda_theory.losses import Loss
 from msda_theory.quadrature import Array
 

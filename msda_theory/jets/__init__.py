@@ -2,6 +2,7 @@
 
 from msda_theory.jets._jet import Jet, JetRefusedError
 from msda_theory.jets._propagate import Propagated, propagate
-from msda_theory.jets._slopes import Slopes, watched
+from msda_theory.jets._slopes import Slopes
+from msda_theory.jets._sweep import made, watched
 
-__all__ = ["Jet", "JetRefusedError", "Propagated", "Slopes", "propagate", "watched"]
+__all__ = ["Jet", "JetRefusedError", "Propagated", "Slopes", "made", "propagate", "watched"]

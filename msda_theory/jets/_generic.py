@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.func import jvp, vmap
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from msda_theory._written_out import differentiable
 from msda_theory.jets._jet import Jet
-from msda_theory.jets._slopes import Slopes
+from msda_theory.jets._slopes import Bend, Slopes, Total
 
 Func = Callable[..., Any]
 
@@ -19,16 +20,38 @@ Func = Callable[..., Any]
 def generic(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Any function that torch can differentiate twice forwards."""
     g, jets, back = function_of_jets(func, args, kwargs)
-    values = tuple(z.value for z in jets)
+    values, along = tuple(z.value for z in jets), tuple(z.full_slopes for z in jets)
+    straight = all(z.bend is None for z in jets)
 
-    def along(*direction: Tensor) -> Any:
-        return jvp(lambda *v: jvp(g, v, direction)[1], values, direction)
+    def image(k: int, value: Tensor) -> Jet:
+        def own(*v: Tensor) -> Tensor:
+            return g(*v)[k]
 
-    with torch.enable_grad():  # as in _activations
-        first, second = vmap(along)(*(z.full_slopes for z in jets))
-        bent = jvp(g, values, tuple(z.full_bend for z in jets))[1]
-    bends = tuple(b + c.sum(0) for b, c in zip(bent, second, strict=True))
-    return back([Jet(*whole) for whole in zip(g(*values), map(Slopes.of, first), bends, strict=True)])
+        def first(*direction: Tensor) -> Tensor:
+            return jvp(own, values, direction)[1]
+
+        def second(*direction: Tensor) -> Tensor:
+            return jvp(lambda *v: jvp(own, v, direction)[1], values, direction)[1]
+
+        def bend(curved: Tensor, *bent: Tensor) -> Tensor:
+            return curved if straight else curved + _forwards(first)(*bent)
+
+        curved = Total(lambda *v: _forwards(vmap(second))(*v).sum(0), along)
+        return Jet(value, Slopes(_forwards(vmap(first)), along), Bend(bend, (curved, *(z.full_bend for z in jets))))
+
+    with differentiable():
+        return back([image(k, value) for k, value in enumerate(g(*values))])
+
+
+def _forwards(function: Func) -> Func:
+    """What takes derivatives by torch: with gradients, as in _activations, and where torch's own second are right."""
+
+    def made(*tensors: Tensor) -> Tensor:
+        with torch.enable_grad(), differentiable():
+            result: Tensor = function(*tensors)
+        return result
+
+    return made
 
 
 def generic_jet(func: Func, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -64,7 +87,12 @@ def value_of(z: Any) -> Any:
 
 
 def any_jet(arguments: Any) -> bool:
-    return any(isinstance(z, Jet) for z in tree_flatten(arguments)[0])
+    """Whether there is one among them, in lists, tuples and dictionaries too."""
+    if isinstance(arguments, dict):
+        arguments = arguments.values()
+    elif not isinstance(arguments, list | tuple):
+        return isinstance(arguments, Jet)
+    return any(map(any_jet, arguments))
 
 
 def arguments_of(

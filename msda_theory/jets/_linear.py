@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional
 from msda_theory.jets._generic import Func, any_jet, arguments_of, generic, generic_jet, value_of
 from msda_theory.jets._jet import Jet, JetRefusedError
 from msda_theory.jets._operations import BATCH_FIRST
-from msda_theory.jets._slopes import Slopes
+from msda_theory.jets._slopes import Bend, Slopes
 
 
 def linear_map(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -25,12 +26,18 @@ def linear_map(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, A
 
     value = image(z.value)
     if not isinstance(value, Tensor):
-        slopes, bends = vmap(image)(z.full_slopes), image(z.full_bend)
-        return type(value)(Jet(v, Slopes.of(s), b) for v, s, b in zip(value, slopes, bends, strict=True))
+        return type(value)(_one_of(image, k, z, part) for k, part in enumerate(value))
     if name in BATCH_FIRST or (name == "flatten" and rest and rest[0] >= 1):
-        return Jet(value, z.slopes.then(vmap(image), (name, repr(rest), repr(kwargs))), image(z.bend))
-    before, shape = z.slopes, z.value.shape
-    return Jet(value, Slopes(lambda: vmap(image)(before.expanded(shape)), shared=False), image(z.full_bend))
+        return Jet(value, z.slopes.then(vmap(image), (name, repr(rest), repr(kwargs))), z.bent(image))
+    return Jet(value, z.full_slopes.then(vmap(image), None), z.fully_bent(image))
+
+
+def _one_of(image: Func, k: int, z: Jet, value: Tensor) -> Jet:
+    def part(v: Tensor) -> Tensor:
+        result: Tensor = image(v)[k]
+        return result
+
+    return Jet(value, z.full_slopes.then(vmap(part), None), z.fully_bent(part))
 
 
 def affine(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -38,8 +45,12 @@ def affine(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
     z, weight, bias = arguments_of(("input", "weight", "bias"), args, kwargs)
     if not isinstance(z, Jet) or any_jet((weight, bias)):
         return generic_jet(func, args, kwargs)
-    slopes = z.slopes.then(lambda v: functional.linear(v, weight), (name, id(weight)), weight)
-    return Jet(functional.linear(z.value, weight, bias), slopes, functional.linear(z.bend, weight))
+
+    def linear(v: Tensor) -> Tensor:
+        return functional.linear(v, weight)
+
+    value = functional.linear(z.value, weight, bias)
+    return Jet(value, z.slopes.then(linear, (name, id(weight)), weight), z.bent(linear))
 
 
 def convolution(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -54,7 +65,7 @@ def convolution(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, 
 
     key = name, id(weight), repr(rest), repr(options)
     value = func(z.value, weight, bias, *rest, **options)
-    return Jet(value, z.slopes.then(lambda v: _folded(linear, v), key, weight), linear(z.bend))
+    return Jet(value, z.slopes.then(lambda v: _folded(linear, v), key, weight), z.bent(linear))
 
 
 def batch_norm(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -70,7 +81,7 @@ def batch_norm(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, A
         return functional.batch_norm(v, none, var, weight, None, False, momentum, eps)
 
     value = functional.batch_norm(z.value, mean, var, weight, bias, False, momentum, eps)
-    return Jet(value, z.slopes.then(lambda v: _folded(linear, v), (name, id(var), eps), var), linear(z.bend))
+    return Jet(value, z.slopes.then(lambda v: _folded(linear, v), (name, id(var), eps), var), z.bent(linear))
 
 
 def total(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -79,31 +90,39 @@ def total(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     signs = {"rsub": (-1, 1), "sub": (1, -1)}.get(name, (1, 1))
     factors = signs[0], signs[1] * kwargs.get("alpha", 1)
     jets = [(z, factor) for z, factor in zip((a, b), factors, strict=True) if isinstance(z, Jet)]
-    terms = [(z.slopes, value.ndim - z.value.ndim, factor) for z, factor in jets]
+    axes = [value.ndim - z.value.ndim for z, _ in jets]
 
-    def slopes() -> Tensor:
-        return full(sum(factor * aligned(before.get(), axes) for before, axes, factor in terms), value)
+    def slopes(*before: Tensor) -> Tensor:
+        terms = zip(before, axes, jets, strict=True)
+        return full(sum(factor * aligned(v, more) for v, more, (_, factor) in terms), value)
 
-    bend = sum(factor * z.bend for z, factor in jets)
-    shared = all(before.shared for before, _, _ in terms)
-    return Jet(value, Slopes(slopes, shared=shared), full_bend(bend, value))
+    shared = all(z.slopes.shared for z, _ in jets)
+    bent = [(z.bend, factor) for z, factor in jets if z.bend is not None]
+    bends, weights = [bend for bend, _ in bent], [factor for _, factor in bent]
+
+    def bend(*parts: Tensor) -> Tensor:
+        return sum(map(operator.mul, weights, parts)).expand(value.shape)
+
+    along = Slopes(slopes, tuple(z.slopes for z, _ in jets), shared=shared)
+    return Jet(value, along, Bend(bend, tuple(bends)) if bends else None)
 
 
 def concatenation(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
     tensors, rest = args[0], args[1:]
-    terms = [(z.slopes, z.value.shape) if isinstance(z, Jet) else z for z in tensors]
+    jets = [z for z in tensors if isinstance(z, Jet)]
 
     def joined(parts: Any) -> Tensor:
         result: Tensor = func(list(parts), *rest, **kwargs)
         return result
 
-    def slopes() -> Tensor:
-        count = len(next(term for term in terms if isinstance(term, tuple))[0].get())
-        parts = [t[0].expanded(t[1]) if isinstance(t, tuple) else t.new_zeros(count, *t.shape) for t in terms]
-        return vmap(lambda *p: joined(p))(*parts)
+    def filled(*parts: Tensor) -> Tensor:
+        """The jets' places filled with parts, those of constants with zeros."""
+        left = iter(parts)
+        return joined(next(left) if isinstance(z, Jet) else torch.zeros_like(z) for z in tensors)
 
-    bends = [z.full_bend if isinstance(z, Jet) else torch.zeros_like(z) for z in tensors]
-    return Jet(joined(map(value_of, tensors)), Slopes(slopes, shared=False), joined(bends))
+    straight = all(z.bend is None for z in jets)
+    bend = None if straight else Bend(filled, tuple(z.full_bend for z in jets))
+    return Jet(joined(map(value_of, tensors)), Slopes(vmap(filled), tuple(z.full_slopes for z in jets)), bend)
 
 
 def identity(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -122,11 +141,6 @@ def full(slopes: Any, value: Tensor) -> Tensor:
     """Slopes of every entry of value, but for a batch that they share."""
     batch = 1 if slopes.shape[1] == 1 else len(value)
     expanded: Tensor = slopes.expand(len(slopes), batch, *value.shape[1:])
-    return expanded
-
-
-def full_bend(bend: Any, value: Tensor) -> Tensor:
-    expanded: Tensor = bend.expand(value.shape)
     return expanded
 
 

@@ -11,8 +11,8 @@ from torch.func import jvp, vmap
 from msda_theory.jets._activations import derivatives
 from msda_theory.jets._generic import Func, any_jet, function_of_jets, generic, value_of
 from msda_theory.jets._jet import Jet, JetRefusedError
-from msda_theory.jets._linear import aligned, full, full_bend
-from msda_theory.jets._slopes import Slopes
+from msda_theory.jets._linear import aligned, full
+from msda_theory.jets._slopes import Bend, Slopes, Total
 
 
 def elementwise(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -20,9 +20,8 @@ def elementwise(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, 
     if not isinstance(z, Jet) or any_jet((rest, kwargs)):
         return generic(func, name, args, kwargs)
     value, first, second = derivatives(func, name, z.value, *rest, **_meaningful(kwargs))
-    before = z.slopes
-    bend = first * z.bend + second * before.get().square().sum(0)
-    return Jet(value, Slopes(lambda: before.get() * first, shared=False), bend)
+    bend = Bend(lambda q, *b: second * q + sum(first * v for v in b), (z.slopes.squares(), *filter(None, [z.bend])))
+    return Jet(value, z.slopes.times(first), bend)
 
 
 def _meaningful(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -36,17 +35,24 @@ def piecewise_linear(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[
     if not isinstance(z, Jet) or any_jet((rest, kwargs)):
         return generic(func, name, args, kwargs)
     first = jvp(lambda u: func(u, *rest, **kwargs), (z.value,), (torch.ones_like(z.value),))[1]
-    value, before = func(z.value, *rest, **kwargs), z.slopes
-    return Jet(value, Slopes(lambda: before.get() * first, shared=False), first * z.bend)
+    value = func(z.value, *rest, **kwargs)
+    return Jet(value, z.slopes.times(first), z.bent(lambda b: first * b))
 
 
 def piecewise_map(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Maximum and its like: linear about the value; slopes and bend go through the derivative."""
     g, jets, back = function_of_jets(func, args, kwargs)
     values = tuple(z.value for z in jets)
-    slopes = vmap(lambda *v: jvp(g, values, v)[1])(*(z.full_slopes for z in jets))
-    bends = jvp(g, values, tuple(z.full_bend for z in jets))[1]
-    return back([Jet(*whole) for whole in zip(g(*values), map(Slopes.of, slopes), bends, strict=True)])
+    straight = all(z.bend is None for z in jets)
+
+    def image(k: int, value: Tensor) -> Jet:
+        def linear(*v: Tensor) -> Tensor:
+            return jvp(lambda *u: g(*u)[k], values, v)[1]
+
+        bend = None if straight else Bend(linear, tuple(z.full_bend for z in jets))
+        return Jet(value, Slopes(vmap(linear), tuple(z.full_slopes for z in jets)), bend)
+
+    return back([image(k, value) for k, value in enumerate(g(*values))])
 
 
 def product(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
@@ -55,9 +61,9 @@ def product(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     if isinstance(a, Jet) and isinstance(b, Jet):
         return _leibniz(torch.mul, a, b, value)
     z, factor = (a, b) if isinstance(a, Jet) else (b, a)
-    before, axes = z.slopes, value.ndim - z.value.ndim
-    slopes = Slopes(lambda: full(aligned(before.get(), axes) * factor, value), shared=False)
-    return Jet(value, slopes, full_bend(z.bend * factor, value))
+    axes = value.ndim - z.value.ndim
+    slopes = Slopes(lambda v: full(aligned(v, axes) * factor, value), (z.slopes,))
+    return Jet(value, slopes, z.bent(lambda v: (v * factor).expand(value.shape)))
 
 
 def quotient(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -75,19 +81,21 @@ def matrix_product(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[st
     if isinstance(a, Jet) and isinstance(b, Jet):
         return _leibniz(torch.matmul, a, b, value)
     z, times = (a, lambda v: v @ b) if isinstance(a, Jet) else (b, lambda v: a @ v)
-    before, shape = z.slopes, z.value.shape
-    return Jet(value, Slopes(lambda: vmap(times)(before.expanded(shape)), shared=False), times(z.full_bend))
+    return Jet(value, z.full_slopes.then(vmap(times), None), z.fully_bent(times))
 
 
 def _leibniz(multiply: Func, a: Jet, b: Jet, value: Tensor) -> Jet:
     """(ab)' = a'b + ab', and the sum of a''b + 2a'b' + ab''."""
-    left, right, first, second = a.full_slopes, b.full_slopes, a.value, b.value
-    bend = multiply(a.full_bend, b.value) + multiply(a.value, b.full_bend) + 2 * vmap(multiply)(left, right).sum(0)
+    first, second, along = a.value, b.value, (a.full_slopes, b.full_slopes)
+    crossed = Total(lambda v, w: vmap(multiply)(v, w).sum(0), along)
 
-    def slopes() -> Tensor:
-        return vmap(multiply, (0, None))(left, second) + vmap(multiply, (None, 0))(first, right)
+    def slopes(v: Tensor, w: Tensor) -> Tensor:
+        return vmap(multiply, (0, None))(v, second) + vmap(multiply, (None, 0))(first, w)
 
-    return Jet(value, Slopes(slopes, shared=False), bend)
+    def bend(both: Tensor, v: Tensor, w: Tensor) -> Tensor:
+        return multiply(v, second) + multiply(first, w) + 2 * both
+
+    return Jet(value, Slopes(slopes, along), Bend(bend, (crossed, a.full_bend, b.full_bend)))
 
 
 def forbidden(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

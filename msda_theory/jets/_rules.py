@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
+from msda_theory._written_out import WRITTEN_OUT
 from msda_theory.jets import _operations as names
 from msda_theory.jets._generic import Func, generic
 from msda_theory.jets._jet import Jet
@@ -23,7 +24,7 @@ from msda_theory.jets._nonlinear import (
 )
 
 Rule = Callable[[Func, str, tuple[Any, ...], dict[str, Any]], Any]
-RULES: tuple[tuple[frozenset[str], Rule], ...] = (
+_RULES: tuple[tuple[frozenset[str], Rule], ...] = (
     (frozenset(("linear",)), affine),
     (names.CONVOLUTIONS, convolution),
     (frozenset(("batch_norm",)), batch_norm),
@@ -39,16 +40,19 @@ RULES: tuple[tuple[frozenset[str], Rule], ...] = (
     (names.IDENTITIES, identity),
     (names.FORBIDDEN, forbidden),
 )
+RULE_OF = {name: rule for known, rule in _RULES for name in known}
 
 
 def through(func: Func, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """func(*args, **kwargs) where some of the tensors are jets."""
+    if func in WRITTEN_OUT:
+        return WRITTEN_OUT[func](*args, **kwargs)
     name = func.__name__.strip("_")
     in_place = (func.__name__.endswith("_") and not func.__name__.startswith("__")) or kwargs.get("inplace", False)
     if in_place:
         func, kwargs = _out_of_place(func, name), {k: v for k, v in kwargs.items() if k != "inplace"}
         target, args = args[0], (Jet(args[0].value, args[0].slopes, args[0].bend), *args[1:])
-    result = _rule(name)(func, name, args, kwargs)
+    result = RULE_OF.get(name, generic)(func, name, args, kwargs)
     if in_place:
         target.value, target.slopes, target.bend = result.value, result.slopes, result.bend
         return target
@@ -62,7 +66,3 @@ def _out_of_place(func: Func, name: str) -> Func:
     module: Any = Tensor if hasattr(Tensor, name) else functional
     found: Func = getattr(module, name)
     return found
-
-
-def _rule(name: str) -> Rule:
-    return next((rule for known, rule in RULES if name in known), generic)

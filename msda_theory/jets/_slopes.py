@@ -1,60 +1,49 @@
-"""First derivatives along directions, computed when they are first asked for."""
+"""Derivatives along directions as recipes: of what they are made and how; `_sweep` makes them, some directions a time.
+
+A sum of second derivatives needs slopes only where an operation bends: those behind the last such operation are never
+made.  Shared slopes are kept, so that the first layers, up to where the samples part, are gone through once for all
+chunks of samples.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable
+from itertools import count
 
-import torch
 from torch import Tensor
 
-Map = Callable[[Tensor], Tensor]
-_widths: ContextVar[list[int] | None] = ContextVar("widths", default=None)
+Map = Callable[..., Tensor]
+_numbers = count()
 
 
-@contextmanager
-def watched() -> Iterator[list[int]]:
-    """How many numbers a sample and direction the slopes have that are computed meanwhile, shared ones aside."""
-    widths: list[int] = []
-    token = _widths.set(widths)
-    try:
-        yield widths
-    finally:
-        _widths.reset(token)
+class Recipe:
+    """A tensor that `make` makes from those of the parents.
 
-
-class Slopes:
-    """(S, b, ...): derivatives along S directions, b = 1 where they are the same for every sample.
-
-    A sum of second derivatives needs slopes only where an operation bends: those behind the last such operation are
-    never computed.  Shared slopes keep what has been made of them, so that the first layers, up to where the samples
-    part, are gone through once for all chunks of samples.
+    number : rises from parents to children
+    kept : the tensor, where it is made once and for all
     """
 
-    def __init__(self, compute: Callable[[], Tensor], *, shared: bool) -> None:
+    def __init__(self, make: Map, parents: tuple[Recipe, ...], *, kept: Tensor | None = None) -> None:
+        self.make, self.parents, self.kept, self.number = make, parents, kept, next(_numbers)
+
+
+class Slopes(Recipe):
+    """(S, b, ...): derivatives along S directions, b = 1 where they are the same for every sample (shared).
+
+    `make` takes the parents' slopes along a group of the directions to its own along these.
+    """
+
+    def __init__(self, make: Map, parents: tuple[Slopes, ...], *, shared: bool = False) -> None:
+        super().__init__(make, parents)
         self.shared = shared
-        self._compute: Callable[[], Tensor] | None = compute
-        self._found: Tensor | None = None
-        self._kept: dict[Hashable, tuple[object, Slopes]] = {}
+        self._images: dict[Hashable, tuple[object, Slopes]] = {}
+        self._squares: Total | None = None
 
     @classmethod
     def of(cls, slopes: Tensor) -> Slopes:
-        return cls(lambda: slopes, shared=slopes.shape[1] == 1)
-
-    def get(self) -> Tensor:
-        if self._found is None:
-            assert self._compute is not None
-            self._found, self._compute = self._compute(), None
-            widths = _widths.get()
-            if widths is not None and not self.shared:
-                widths.append(self._found[0, 0].numel())
-        return self._found
-
-    def expanded(self, shape: torch.Size) -> Tensor:
-        """For every sample of a value of that shape (m, ...): (S, m, ...)."""
-        slopes = self.get()
-        return slopes.expand(len(slopes), *shape)
+        given = cls(lambda: slopes, (), shared=slopes.shape[1] == 1)
+        given.kept = slopes
+        return given
 
     def then(self, g: Map, key: Hashable, owner: object = None) -> Slopes:
         """Their image under a linear map.
@@ -63,7 +52,33 @@ class Slopes:
         id, is kept alive with it.
         """
         if not self.shared:
-            return Slopes(lambda: g(self.get()), shared=self.shared)
-        if key not in self._kept:
-            self._kept[key] = owner, Slopes(lambda: g(self.get()), shared=True)
-        return self._kept[key][1]
+            return Slopes(g, (self,))
+        if key not in self._images:
+            self._images[key] = owner, Slopes(g, (self,), shared=True)
+        return self._images[key][1]
+
+    def times(self, factor: Tensor) -> Slopes:
+        """Each sample's times its own factor (m, ...)."""
+        return Slopes(lambda v: v * factor, (self,))
+
+    def squares(self) -> Total:
+        """The sum of their squares over the directions, (b, ...); the same again."""
+        if self._squares is None:
+            self._squares = Total(lambda v: v.square().sum(0), (self,))
+        return self._squares
+
+
+class Total(Recipe):
+    """A sum over directions: `make` takes the parents' slopes along a group of them to its part."""
+
+    def __init__(self, make: Map, parents: tuple[Slopes, ...]) -> None:
+        super().__init__(make, parents)
+        self.shared = all(slopes.shared for slopes in parents)
+
+
+class Bend(Recipe):
+    """(m, ...) or (1, ...), made of totals and other bends."""
+
+    def then(self, g: Map) -> Bend:
+        """Its image under a linear map."""
+        return Bend(g, (self,))

@@ -15,8 +15,8 @@ from msda_theory._model import outputs
 from msda_theory._validation import require_data, require_kind
 from msda_theory.augmentation import Augmentation
 from msda_theory.exact import pair_loss
-from msda_theory.expansions.along import Route, route_for
 from msda_theory.expansions.moves import exact_moves
+from msda_theory.expansions.routes import Route, route_for
 from msda_theory.expansions.second_order import printed_moments, terms_of_moves
 from msda_theory.losses import Loss
 

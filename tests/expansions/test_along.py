@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 import msda_theory as mt
-from msda_theory.expansions import along
-from msda_theory.expansions.along import Route, by_jets, by_reverse_mode, route_for, sums_along
+from msda_theory.expansions import routes
+from msda_theory.expansions.along import sums_along
 from msda_theory.expansions.moves import drawn_moves, exact_moves
+from msda_theory.expansions.routes import Route, by_gradients, by_jets, by_reverse_mode, route_for
 from msda_theory.expansions.second_order import taylor_terms
 from tests.dense_twin import dense_terms, second_moments
 from tests.helpers import assert_close
@@ -87,7 +88,7 @@ def test_gradients_in_the_parameters_are_those_of_the_dense_twin(x, augmentation
 def test_chunks_do_not_matter(x, augmentation, monkeypatch):
     model, loss, moments = network(x), mt.losses.SoftmaxCrossEntropy(), augmentation.seen()
     whole = taylor_terms(model, loss, x, labels(x), moments)
-    monkeypatch.setattr(along, "CHUNK", {"cpu": 1})
+    monkeypatch.setattr(routes, "CHUNK", {"cpu": 1})
     monkeypatch.setattr("msda_theory.expansions.moves.LARGEST_GROUP", 5)
     small = taylor_terms(model, loss, x, labels(x), moments)
     for term in TERMS:
@@ -167,6 +168,43 @@ def test_both_methods_agree(x, augmentation):
         )
     assert_close(ours.gauss, theirs.gauss, ALLOWED)
     assert_close(ours.curved, theirs.curved, ALLOWED)
+
+
+def relu_network(x):
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 9), nn.ReLU(), nn.Linear(9, 3)).to(x.dtype).eval()
+
+
+def test_networks_that_do_not_bend_take_gradients(x):
+    """One backward pass an output in the place of a forward pass a direction, where that is cheaper."""
+    moves = exact_moves(mt.Augmentation(mt.Beta(0.7, 2.0), LAWS["HMix"]).seen(), x)
+    model, residual = relu_network(x), torch.ones(6, 3, dtype=DTYPE)
+    curvature = torch.eye(3, dtype=DTYPE).expand(6, 3, 3)
+    route = route_for(model, x, moves, residual, curvature)
+    assert route.method is by_gradients
+    found = sums_along(model, x, moves, residual, curvature, route)
+    other = sums_along(model, x, moves, residual, curvature, Route(by_reverse_mode, (10, 10)))
+    assert not found.curves and found.gauss.sum() > 0
+    assert_close(found.gauss.sum(), other.gauss.sum(), ALLOWED)
+    few = exact_moves(mt.Augmentation(mt.Beta(0.7, 2.0), LAWS["Mixup"]).seen(), x)
+    assert route_for(model, x, few, residual, curvature).method is by_jets
+    assert route_for(model, x, few, residual, None).method is by_gradients
+    assert route_for(network(x), x, moves, residual, curvature).method is by_jets
+
+
+def test_gradients_of_a_network_that_does_not_bend(x):
+    """In the parameters, through either route, and against the dense twin."""
+    model, loss, moments = (
+        relu_network(x),
+        mt.losses.SoftmaxCrossEntropy(),
+        mt.Augmentation(mt.Beta(0.7, 2.0), LAWS["HMix"]).seen(),
+    )
+    ours, theirs = (
+        torch.autograd.grad(terms(model, loss, x, labels(x), moments).total, list(model.parameters()))
+        for terms in (taylor_terms, dense_terms)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, ALLOWED)
 
 
 def test_float32_stays_float32(x):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from msda_theory.derivatives import contracted_hessian, explained, jacobian
-from msda_theory.jets import Jet, JetRefusedError, propagate
+from msda_theory.jets import Jet, JetRefusedError, Propagated, made, propagate
 from tests.helpers import assert_close
 from verify.tolerances import difference_quotient, rounding
 
@@ -150,7 +150,7 @@ def test_operations_against_finite_differences(name):
     )
     size = float(out.value.abs().max())
     assert_close(out.value, tensors(z), rounding(DTYPE, 1 + size, 100))
-    assert_close(out.full_bend, fine, difference_quotient(fine, coarse, step, 1 + size, order=2))
+    assert_close(Propagated(out).bend, fine, difference_quotient(fine, coarse, step, 1 + size, order=2))
 
 
 def _stacked(z):
@@ -160,8 +160,40 @@ def _stacked(z):
 def test_shared_directions_stay_shared_until_they_meet_the_samples():
     start = Jet.start(torch.randn(7, 1, 8, 8), torch.randn(3, 1, 1, 8, 8))
     first = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(18, 5))(start)
-    assert first.slopes.get().shape == (3, 1, 5) and first.value.shape == (7, 5)
-    assert first.tanh().slopes.get().shape == (3, 7, 5)
+    assert made([first.slopes])[0].shape == (3, 1, 5) and first.value.shape == (7, 5)
+    assert made([first.tanh().slopes])[0].shape == (3, 7, 5)
+    assert made([first.tanh().slopes])[0].shape == (3, 7, 5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5, 7])
+def test_directions_a_few_at_a_time(network, x, directions, at_once):
+    with torch.no_grad():
+        whole, parts = (propagate(network, x, directions, n) for n in (None, at_once))
+        for a, b in zip(whole.slopes_and_bend, parts.slopes_and_bend, strict=True):
+            assert_close(b, a, ALLOWED)
+        assert_close(parts.bend, whole.bend, ALLOWED)
+
+
+def test_what_is_not_needed_is_not_made():
+    """Slopes behind the last operation that bends are made for a sum of second derivatives by nobody."""
+    asked = []
+
+    def last(z):
+        out = z @ torch.ones(5, 3)
+        make = out.slopes.make
+        out.slopes.make = lambda v: asked.append(len(v)) or make(v)
+        return out
+
+    found = propagate(lambda z: last(z.sin()), torch.randn(7, 5), torch.randn(4, 7, 5), 3)
+    assert found.bend.shape == (7, 3) and not asked
+    assert found.slopes.shape == (4, 7, 3) and asked == [3, 1]
+
+
+def test_networks_that_do_not_bend(x, directions):
+    relu = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LeakyReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 3))
+    found = propagate(relu.to(DTYPE).eval(), x, directions)
+    assert found.straight and not found.bend.any() and found.slopes.any()
+    assert not propagate(lambda z: (z.flatten(1) ** 2)[:, :3], x, directions).straight
 
 
 def test_differentiable_in_the_parameters():

@@ -1,0 +1,104 @@
+"""Making what recipes describe: for a few directions at a time, so that their slopes stay in a cache."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+from msda_theory.jets._slopes import Bend, Recipe, Slopes, Total
+
+Made = dict[Recipe, Tensor]
+_widths: ContextVar[list[int] | None] = ContextVar("widths", default=None)
+
+
+@contextmanager
+def watched() -> Iterator[list[int]]:
+    """How many numbers a sample and direction the slopes have that are made meanwhile, shared ones aside."""
+    widths: list[int] = []
+    token = _widths.set(widths)
+    try:
+        yield widths
+    finally:
+        _widths.reset(token)
+
+
+def made(wanted: Sequence[Recipe], at_once: int | None = None) -> list[Tensor]:
+    """The tensors of some recipes: slopes (S, b, ...), totals and bends; `at_once` directions go together (None: all).
+
+    No slopes live longer than they are needed.
+    """
+    recipes = _needed(wanted)
+    found = {recipe: recipe.kept for recipe in (*recipes, *wanted) if recipe.kept is not None}
+    along = [r for r in recipes if isinstance(r, Slopes | Total) and r.kept is None]
+    _make_shared([r for r in along if r.shared], found)
+    _sweep([r for r in along if not r.shared], found, [r for r in wanted if isinstance(r, Slopes)], at_once)
+    bends = [r for r in recipes if isinstance(r, Bend)]
+    left = _uses(bends)
+    left.update((recipe, left.get(recipe, 0) + 1) for recipe in wanted)
+    for recipe in bends:
+        found[recipe] = recipe.make(*_taken(recipe, found, left))
+    return [found[recipe] for recipe in wanted]
+
+
+def _needed(wanted: Sequence[Recipe]) -> list[Recipe]:
+    """The recipes behind those that are wanted, parents first; none behind one that is kept."""
+    seen, open_ = set(wanted), list(wanted)
+    while open_:
+        recipe = open_.pop()
+        new = [] if recipe.kept is not None else [parent for parent in recipe.parents if parent not in seen]
+        seen.update(new)
+        open_ += new
+    return sorted(seen, key=lambda recipe: recipe.number)
+
+
+def _make_shared(recipes: Sequence[Recipe], found: Made) -> None:
+    """Once and for all, along all directions together."""
+    for recipe in recipes:
+        recipe.kept = found[recipe] = recipe.make(*(found[parent] for parent in recipe.parents))
+
+
+def _sweep(recipes: Sequence[Recipe], found: Made, wanted: Sequence[Recipe], at_once: int | None) -> None:
+    """Slopes and totals that differ from sample to sample, a group of directions after the other."""
+    if not recipes:
+        return
+    uses = _uses(recipes)
+    given = [parent for parent in uses if parent in found]
+    count = len(found[given[0]])
+    collected: dict[Recipe, list[Tensor]] = {}
+    for start in range(0, count, at_once or max(count, 1)) or (0,):
+        group = slice(start, start + (at_once or count))
+        left, here = uses.copy(), {r: found[r][group] for r in given}
+        for recipe in recipes:
+            new = recipe.make(*_taken(recipe, here, left))
+            if isinstance(recipe, Total):
+                found[recipe] = found[recipe] + new if recipe in found else new
+                continue
+            _note(new)
+            here[recipe] = new
+            if recipe in wanted:
+                collected.setdefault(recipe, []).append(new)
+    found |= {recipe: torch.cat(parts) for recipe, parts in collected.items()}
+
+
+def _uses(recipes: Sequence[Recipe]) -> dict[Recipe, int]:
+    return dict(Counter(parent for recipe in recipes for parent in recipe.parents))
+
+
+def _taken(recipe: Recipe, found: Made, left: dict[Recipe, int]) -> list[Tensor]:
+    """The parents' tensors; those that nothing else needs are let go."""
+    tensors = []
+    for parent in recipe.parents:
+        left[parent] -= 1
+        tensors.append(found[parent] if left[parent] else found.pop(parent))
+    return tensors
+
+
+def _note(slopes: Tensor) -> None:
+    widths = _widths.get()
+    if widths is not None:
+        widths.append(slopes[:1, :1].numel())

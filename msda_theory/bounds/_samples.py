@@ -30,7 +30,7 @@ def slopes(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, loss: Loss) 
 
 def labelled_outputs(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
     """f (m,) and y (m,) of f's dtype, checked as `exact_loss` does, and for K = 1."""
-    require_data(x, y)
+    require_data(x, y, least=1)
     require_eval_mode(model)
     f = one_output(model, x)
     return f.squeeze(-1), loss.prepare(y, f).squeeze(-1)

@@ -48,7 +48,7 @@ def adversarial_taylor(
         where torch cannot differentiate the model a sample at a time.
     """
     loss = _given(loss)
-    require_data(x, y)
+    require_data(x, y, least=1)
     eta = per_sample(radius, x)
     at = slopes(model, x, y, loss)
     f, labels, slope = at.f.unsqueeze(-1), at.y.unsqueeze(-1), at.gradient.norm(dim=1)
@@ -77,7 +77,7 @@ def adversarial_loss_linear(
     Raises ValueError or TypeError where a shape, a norm or a radius does not fit.
     """
     loss = _given(loss)
-    require_data(x, y)
+    require_data(x, y, least=1)
     require_finite("weight", weight)
     if weight.shape != (x[0].numel(),):
         raise ValueError(f"weight has shape {tuple(weight.shape)}: needed is ({x[0].numel()},), as x has it a sample")

@@ -52,6 +52,15 @@ def test_taylor_is_the_largest_value_of_the_second_order_expansion_on_the_ball(l
     assert_close(found, largest, LOST * gain + 1e-8 * (1 + gain), "l~_adv")  # differences round to eps / step
 
 
+def test_one_sample_is_enough() -> None:
+    """Nothing is mixed, and each sample's loss is its own."""
+    for loss_of in (
+        lambda some: adversarial_taylor(NETWORK, X[some], Y[some], RADII[some]),
+        lambda some: adversarial_loss_linear(WEIGHT, X[some], Y[some], 0.3, bias=BIAS),
+    ):
+        assert_close(loss_of(slice(0, 1)), loss_of(slice(0, 6))[:1], rounding(torch.float64, 1.0, 100))
+
+
 def test_taylor_is_the_series_of_the_loss_along_the_attack() -> None:
     eta, f, size = sp.symbols("eta f size", positive=True)
     at = {f: sp.Rational(3, 7), size: sp.Rational(5, 4)}

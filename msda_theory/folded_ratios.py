@@ -204,6 +204,22 @@ class UpperHalf(_LargerShare):
         return kept[:n]
 
 
+@upper_half.register
+def _(law: UpperHalf) -> RatioLaw | None:
+    own = upper_half(law.law)
+    return None if own is None else upper_half(own)
+
+
+@upper_half.register
+def _(law: Folded) -> RatioLaw | None:
+    folded = law.law
+    if isinstance(folded, Discrete):
+        return upper_half(Discrete(tuple(max(v, 1 - v) for v in folded.values), folded.weights))
+    if isinstance(folded, Mixture):
+        return upper_half(Mixture(folded.weights, tuple(map(Folded, folded.components))))
+    return upper_half(folded) if isinstance(folded, _LargerShare) else None
+
+
 @dataclass(frozen=True)
 class Tilted(RatioLaw):
     """The law D~ of Theorem 1 of Park et al. for any `law`: E_D~ g = E[lambda g(lambda) + (1-lambda) g(1-lambda)]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -173,3 +174,28 @@ def test_what_is_no_law_is_refused() -> None:
     for asked in (lambda: odds_moment(0.5, 1), lambda: odds_order(0.5)):  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"ratio is 0\.5: needed is a RatioLaw"):
             asked()
+
+
+FINITE = Discrete((0.0, 0.25, 0.5, 1.0), (0.25, 0.25, 0.25, 0.25))
+NESTED = {
+    "of the folded law": (UpperHalf(Folded(FINITE)), {"1": "1/2", "3/4": "1/4", "1/2": "1/8"}),
+    "of a folded mixture": (UpperHalf(Folded(Mixture((0.5, 0.5), (FINITE, Discrete((1.0,), (1.0,)))))), {
+        "1": "3/4", "3/4": "1/8", "1/2": "1/16"
+    }),
+    "of the upper half": (UpperHalf(UpperHalf(FINITE)), {"1": "1/4", "1/2": "1/16"}),
+    "of the folded upper half": (UpperHalf(Folded(UpperHalf(FINITE))), {"1": "1/4", "1/2": "1/16"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_tilted_halves_of_finite_laws_that_are_folded_before(name, k):
+    """Summed over the atoms in rationals; with mass at 1 the tilted law has none at 0."""
+    law, atoms = NESTED[name]
+    mass = {Fraction(v): Fraction(p) for v, p in atoms.items()}
+
+    def term(v):
+        return v * ((1 - v) / v) ** k + ((1 - v) * (v / (1 - v)) ** k if v < 1 else 0)
+
+    expected = sum(p * term(v) for v, p in mass.items()) / sum(mass.values())
+    assert odds_moment(law.tilted(), k) == pytest.approx(float(expected), rel=1e-14)

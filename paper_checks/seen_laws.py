@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from math import prod
 
 import torch
 from torch import Tensor
@@ -17,13 +19,19 @@ RATIO = (0.6, 1.4)
 SPREAD = 4.0
 
 
-def prescribed(ratio: float) -> Tensor:
+def fading(size: int) -> Callable[[float], Tensor]:
     """A second moment whose covariance falls off with the distance of two pixels in the list of them."""
-    order = torch.arange(12, dtype=torch.float64)
-    return (1 - ratio) ** 2 + ratio * (1 - ratio) * torch.exp(-(order - order.unsqueeze(1)).abs() / 2)
+    order = torch.arange(size, dtype=torch.float64)
+    alike = torch.exp(-(order - order.unsqueeze(1)).abs() / 2)
+
+    def prescribed(ratio: float) -> Tensor:
+        return (1 - ratio) ** 2 + ratio * (1 - ratio) * alike
+
+    return prescribed
 
 
-def augmentations() -> list[Augmentation]:
+@cache
+def augmentations() -> tuple[Augmentation, ...]:
     """Every mask law that the library has; both label rules where the masks can be listed."""
     boxes = [CutMix(SHAPE, sampler=sampler) for sampler in SAMPLERS]
     listed = [
@@ -35,10 +43,10 @@ def augmentations() -> list[Augmentation]:
         Stochastic(SHAPE, q=0.5, sampler="clip"),
     ]
     shares = Discrete((0.25, 1.0), (0.5, 0.5))
-    others = [RandomHMix(SHAPE, r=shares, sampler="torus"), Gaussian(SHAPE, prescribed), FMix(SHAPE)]
+    others = [RandomHMix(SHAPE, r=shares, sampler="torus"), Gaussian(SHAPE, fading(prod(SHAPE))), FMix(SHAPE)]
     ratio = Beta(*RATIO)
-    nominal = [Augmentation(ratio, law) for law in (*listed, *others)]
-    return [*nominal, *(Augmentation(ratio, law, "realised") for law in listed)]
+    nominal = (Augmentation(ratio, law) for law in (*listed, *others))
+    return *nominal, *(Augmentation(ratio, law, "realised") for law in listed)
 
 
 @cache

@@ -26,6 +26,7 @@ SHOWN = (
     mt.taylor_loss,
     mt.bounds.rademacher_complexity,
     mt.bounds.robust_radii,
+    mt.bounds.shared_constants,
     mt.training.Mix,
 )
 

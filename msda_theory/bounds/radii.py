@@ -1,9 +1,9 @@
 """Radii of attacks against which the approximate MSDA loss is a bound, for any mask law; and those printed.
 
 For a network with zero Hessian about the data, labels 0 and 1 and the logistic loss, Theorem 1 gives, N the share of
-the partner that a sample sees over both roles, n = E[N],
+the partner that a sample sees over both roles, n = E[N], z_i = n * (x_i - xbar) its seen deviation,
 
-    eta_i = (2 y_i - 1) grad f_i . (n * (x_i - xbar)) / |grad f_i|,
+    eta_i = (2 y_i - 1) grad f_i . z_i / |grad f_i|,
     R1 = 1/m  sum_i |h'(f_i) - y_i| |grad f_i| eta_i,
     R2 = 1/2m sum_i h''(f_i) E[(grad f_i . (N * (r - x_i)))^2]  >=  1/2m sum_i h''(f_i) |grad f_i|^2 eta_i^2,
 
@@ -120,15 +120,21 @@ def robust_radii(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, augmen
         at = slopes(model, x, y, Logistic())
     require_binary(at.y)
     require_zero_hessian(model, x)
-    copies = at.x.shape[1] // augmentation.mask.size
-    first, given = (v.to(x).repeat(copies) for v in (augmentation.seen().first, mean_given(augmentation)))
+    given = mean_given(augmentation).to(x).repeat(at.x.shape[1] // augmentation.mask.size)
     side, length, norm = 2 * at.y - 1, at.gradient.norm(dim=1), at.x.norm(dim=1)
-    eta = _over(side * (at.gradient * first * (at.x - at.x.mean(0))).sum(1), length)
+    eta = _over(side * (at.gradient * seen_deviations(x, augmentation)).sum(1), length)
     cosines = _over((at.gradient * at.x).sum(1).abs(), length * norm)
     covered = _over((at.gradient * given * at.x).sum(1), length * norm)
     share = augmentation.ratio.tilted().moment(0, 1)
     size = at.x.shape[1]
     return Radii(eta, cosines, covered, share, float(norm.min()) / size**0.5, size)
+
+
+def seen_deviations(x: Tensor, augmentation: Augmentation) -> Tensor:
+    """z_i = n * (x_i - xbar), (m, d), in x's dtype: the mean move of a sample is -z_i."""
+    flat = x.flatten(1)
+    first = augmentation.seen().first.to(x).repeat(flat.shape[1] // augmentation.mask.size)
+    return first * (flat - flat.mean(0))
 
 
 def mean_given(augmentation: Augmentation) -> Tensor:

@@ -39,6 +39,7 @@ from msda_theory.quadrature import FIRST_ORDER, Array
 METHODS = ("enumerate", "linear", "sobol", "monte-carlo")
 LEAST_SAMPLES = {"sobol": 2 * REPLICATES}
 LARGEST_ENUMERATION = 2**31
+OR_SOBOL = ", or method='sobol', whose error is mostly smaller for as many evaluations"
 CHUNK_ELEMENTS = 2**22
 CHUNK_INPUTS = 2**16
 
@@ -83,8 +84,9 @@ def exact_loss(
     method : "enumerate" sums over all pairs, quadrature nodes and masks, the nodes refined until the value moves by
         less than `rtol` of the terms' mean size.  "linear" does the same without a loop over pairs, for affine models
         and losses that are a sum over outputs (see exact_linear).  "monte-carlo" averages `samples` independent draws
-        (pair, ratio, mask) and reports their standard error; "sobol" puts them on Sobol points and takes off a control
-        (see exact_sobol), with the standard error of 32 or more replicates.  None replaces another silently.
+        (pair, ratio, mask) and reports their standard error; "sobol" puts them on Sobol points and takes controls of
+        mean zero off (see exact_sobol), with the standard error of 32 or more replicates.  None replaces another
+        silently.
     seed : randomness of the methods that draw
 
     Raises
@@ -173,7 +175,7 @@ def _enumerate(
 
     def at(order: int) -> tuple[Array, float]:
         nonlocal evaluations, size
-        table = augmentation.table(order)
+        table = _table(augmentation, order)
         evaluations += _affordable(len(x) ** 2 * len(table), augmentation, model, x)
         sums = _block_sums(model, loss, x, labels, table.to(x))
         value, size = map(total, sums.T.tolist())
@@ -182,6 +184,13 @@ def _enumerate(
     value, error = augmentation.converged(at, rtol, "the exact loss")
     rounding = 4 * torch.finfo(x.dtype).eps * size
     return ExactLoss(float(value), error + rounding, "enumerate", evaluations)
+
+
+def _table(augmentation: Augmentation, order: int) -> MixTable:
+    try:
+        return augmentation.table(order)
+    except NotEnumerableError as error:
+        raise NotEnumerableError(f"{error}{OR_SOBOL}") from None
 
 
 def _affordable(evaluations: int, augmentation: Augmentation, model: Callable[[Tensor], Tensor], x: Tensor) -> int:
@@ -203,7 +212,10 @@ def enumeration_cost(model: Callable[[Tensor], Tensor], x: Tensor, augmentation:
     Raises NotEnumerableError where the mask law has no list of masks.
     """
     orders = [1] if augmentation.exact_in_ratio else [FIRST_ORDER, 2 * FIRST_ORDER, 4 * FIRST_ORDER]
-    counts = (law.count(ratio) for order in orders for law, ratio, _, _ in augmentation.nodes(order))
+    try:
+        counts = [law.count(ratio) for order in orders for law, ratio, _, _ in augmentation.nodes(order)]
+    except NotEnumerableError as error:
+        raise NotEnumerableError(f"{error}{OR_SOBOL}") from None
     evaluations = len(x) ** 2 * sum(counts)
     with torch.no_grad():
         return evaluations, evaluations * seconds_each(model, x)

@@ -13,6 +13,7 @@ variable, show.  Under Mixup p and q are multiples of W x_i, and u is the same f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -90,10 +91,10 @@ class PairSums:
     def __init__(
         self, loss: ElementwiseLoss, x: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, rtol: float
     ) -> None:
-        self.loss, self.labels, self.bias, self.rtol = loss, labels, bias, rtol
-        self.shape = x.shape[1:]
-        self.parts = x.flatten(1).unsqueeze(1) * weight  # (m, K, d)
-        self.outputs = self.parts.sum(-1)  # (m, K)
+        self.loss, self.labels, self.weight, self.bias, self.rtol = loss, labels.mT, weight, bias, rtol
+        self.x = x.flatten(1)
+        self.outputs = weight @ self.x.mT  # (K, m)
+        self._known = math.inf, -math.inf, 0, 0.0
 
     def over(self, table: MixTable) -> tuple[float, float, float]:
         """Value, mean size of the terms, and the error of interpolation."""
@@ -114,31 +115,31 @@ class PairSums:
         linear = self._labelled(p, q, first, second)
         smooth, size, error = self._smooth(p, q, alike)
         mass = (first + second).unsqueeze(-1)
-        value = (mass * smooth).sum() - linear.sum()
-        return np.array([float(value), float((mass * size).sum() + linear.abs().sum()), float((mass * error).sum())])
+        found = torch.stack([(mass * smooth).sum() - linear.sum(), (mass * size).sum() + linear.abs().sum()])
+        return np.append(found.cpu().numpy(), float((mass * error).sum()))
 
     def _own(self, masks: Tensor) -> Tensor:
-        """W (M x_i) for masks (t, pixels), which the leading axes of x share: (t, m, K)."""
-        pixels = self.parts.unflatten(-1, (-1, masks.shape[1])).sum(-2)
-        return torch.einsum("tp,mkp->tmk", masks, pixels)
+        """W (M x_i) for masks (t, pixels), which the leading axes of x share: (t, K, m)."""
+        kept = self.weight.unflatten(-1, (-1, masks.shape[1])) * masks[:, None, None]
+        return (kept.flatten(2).flatten(0, 1) @ self.x.mT).unflatten(0, (len(masks), -1))
 
     def _labelled(self, p: Tensor, q: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """E[(first y_i + second y_j) (p_i + q_j + b)] over pairs: (t, K)."""
-        y, mean = self.labels, self.labels.mean(0)
-        at_first = (y * p).mean(1) + mean * (q.mean(1) + self.bias)
-        at_second = (y * q).mean(1) + mean * (p.mean(1) + self.bias)
+        y, mean = self.labels, self.labels.mean(-1)
+        at_first = (p * y).mean(-1) + mean * (q.mean(-1) + self.bias)
+        at_second = (q * y).mean(-1) + mean * (p.mean(-1) + self.bias)
         return first.unsqueeze(-1) * at_first + second.unsqueeze(-1) * at_second
 
     def _smooth(self, p: Tensor, q: Tensor, alike: bool) -> tuple[Tensor, Tensor, Tensor]:
         """E[h(p_i + q_j + b)] over pairs, its size and its error: (t, K) each."""
-        (mid_p, half_p), (mid_q, half_q) = (self._interval(values) for values in (p, q))
+        (mid_p, half_p), (mid_q, half_q) = self._interval(p), self._interval(q)
         centre, half = mid_p + mid_q + self.bias, half_p + half_q
-        low, high = float((centre - half).min()), float((centre + half).max())
-        n, tail = nodes_for(lambda f: self.loss.scalar(f, 0), low, high, POLYNOMIAL * self.rtol, self.bias)
+        n, tail = self._nodes(float((centre - half).min()), float((centre + half).max()))
         if alike:
-            u = v = self._weights(self.outputs.unsqueeze(0), n)
+            outputs = self.outputs.unsqueeze(0)
+            u = v = self._weights(outputs, *self._interval(outputs), n)
         else:
-            u, v = self._weights(p, n), self._weights(q, n)
+            u, v = self._weights(p, mid_p, half_p, n), self._weights(q, mid_q, half_q, n)
         nodes = chebyshev_nodes(n).to(self.bias)
         rows, columns = half_p[..., None] * nodes + centre[..., None], half_q[..., None] * nodes
         h = self.loss.scalar(rows[..., :, None] + columns[..., None, :], 0)
@@ -146,17 +147,26 @@ class PairSums:
         spread = u.abs().sum(-1) * v.abs().sum(-1)
         return value, size, (1 + spread) * tail + n * torch.finfo(torch.float64).eps * size
 
+    def _nodes(self, low: float, high: float) -> tuple[int, float]:
+        """As `nodes_for`, of which what was found for a wider interval serves."""
+        least, most, n, tail = self._known
+        if low < least or high > most:
+            low, high = min(low, least), max(high, most)
+            n, tail = nodes_for(lambda f: self.loss.scalar(f, 0), low, high, POLYNOMIAL * self.rtol, self.bias)
+            self._known = low, high, n, tail
+        return n, tail
+
     @staticmethod
     def _interval(values: Tensor) -> tuple[Tensor, Tensor]:
-        """Centre and half width over the samples: (t, m, K) to (t, K) each."""
-        low, high = values.amin(1), values.amax(1)
+        """Centre and half width over the samples: (t, K, m) to (t, K) each."""
+        low, high = values.amin(-1), values.amax(-1)
         return (low + high) / 2, (high - low) / 2
 
-    def _weights(self, values: Tensor, n: int) -> Tensor:
-        """1/m sum_i l_a(values_i) on each interval: (t, m, K) to (t, K, n)."""
-        centre, half = self._interval(values)
-        unit = (values - centre.unsqueeze(1)) / torch.where(half > 0, half, 1.0).unsqueeze(1)
-        moments = chebyshev_moments(unit.mT.contiguous(), n) / values.shape[1]
+    @staticmethod
+    def _weights(values: Tensor, centre: Tensor, half: Tensor, n: int) -> Tensor:
+        """1/m sum_i l_a(values_i) on each interval: (t, K, m) to (t, K, n)."""
+        scale = 1 / torch.where(half > 0, half, 1.0).unsqueeze(-1)
+        moments = chebyshev_moments((values - centre.unsqueeze(-1)) * scale, n) / values.shape[-1]
         return moments @ interpolation_weights(n, n).to(moments)
 
 

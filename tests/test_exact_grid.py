@@ -43,18 +43,29 @@ def test_one_coordinate_and_equal_coordinates() -> None:
         found = GridObjective(loss, x, y, augmentation, nodes=48).exact(model)
         slow = mt.exact_loss(model, loss, x, y, augmentation, rtol=1e-10)
         assert_close(found.value, slow.value, found.error + slow.error)
-        assert found.evaluations == 48 + 44 + 39 + 34
+        assert found.evaluations == 48 + 44 + 41 + 39
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("nodes", [16, 32])
-def test_the_error_covers_the_truth(seed: int, nodes: int) -> None:
-    """Sharp tanh networks: the estimate is that of coarser grids, whose error is larger by the rate of convergence."""
-    x, loss, model = inputs(8, 2, seed=seed), mt.losses.Logistic(), TanhNetwork((2,), hidden=6, seed=seed)
-    y = labels(loss, 8, 1, seed=seed)
-    found = GridObjective(loss, x, y, MIXUP, nodes=nodes).exact(model)
-    slow = mt.exact_loss(model, loss, x, y, MIXUP, rtol=1e-9)
-    assert abs(found.value - slow.value) <= found.error + slow.error
+SHARPNESS = {"tanh": 1.0, "sharp tanh": 4.0, "relu": 1.0}
+
+
+@pytest.mark.parametrize("kind", SHARPNESS)
+def test_the_error_covers_the_truth_and_is_not_far_above_it(kind: str) -> None:
+    """8 networks at 16 and 32 nodes against the enumeration: half of the time no more than forty times the error."""
+    x, loss = inputs(8, 2), mt.losses.Logistic()
+    y, ratios = labels(loss, 8, 1), []
+    grids = [GridObjective(loss, x, y, MIXUP, nodes=nodes) for nodes in (16, 32)]
+    for seed in range(8):
+        model = relu_network(seed) if kind == "relu" else TanhNetwork((2,), hidden=6, seed=seed)
+        for name, parameter in model.named_parameters():
+            parameter.data *= SHARPNESS[kind] if name == "inner" else 1
+        slow = mt.exact_loss(model, loss, x, y, MIXUP, rtol=1e-6 if kind == "relu" else 1e-9)
+        for grid in grids:
+            found = grid.exact(model)
+            off = abs(found.value - slow.value)
+            assert off <= found.error + slow.error
+            ratios.append(found.error / (off + slow.error))
+    assert float(torch.tensor(ratios).median()) <= 40
 
 
 def test_a_kink_shows_in_the_error() -> None:

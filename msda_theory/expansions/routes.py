@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ class Route:
     def plan(self, x: Tensor, directions: int, width: int) -> Plan:
         together = min(directions, TOGETHER) if self.method is by_jets else directions
         parts = chunks(x, max(1, together * width))
-        samples = parts[0].stop if parts else 1
+        samples = -(-len(x) // len(parts))
         return Plan(parts, max(FEWEST, _budget(x) // max(1, samples * width)))
 
 
@@ -172,10 +173,11 @@ def images(directions: Directions, some: slice, x: Tensor) -> Callable[[slice], 
 
 
 def chunks(x: Tensor, numbers: int) -> list[slice]:
-    """The samples in chunks, each with so many numbers a sample."""
+    """The samples in chunks of about the same size, with so many numbers a sample."""
     least = min(LEAST, LARGEST // (numbers * x.element_size()))
-    size = max(_budget(x) // numbers, least, 1)
-    return [slice(start, min(start + size, len(x))) for start in range(0, len(x), size)]
+    count = -(-len(x) // max(_budget(x) // numbers, least, 1))
+    edges = [len(x) * k // count for k in range(count + 1)]
+    return [slice(*ends) for ends in pairwise(edges)]
 
 
 def _budget(x: Tensor) -> int:

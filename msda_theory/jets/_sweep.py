@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,11 +37,8 @@ def made(wanted: Sequence[Recipe], at_once: int | None = None) -> list[Tensor]:
     along = [r for r in recipes if isinstance(r, Slopes | Total) and r.kept is None]
     _make_shared([r for r in along if r.shared], found)
     _sweep([r for r in along if not r.shared], found, [r for r in wanted if isinstance(r, Slopes)], at_once)
-    bends = [r for r in recipes if isinstance(r, Bend)]
-    left = _uses(bends)
-    left.update((recipe, left.get(recipe, 0) + 1) for recipe in wanted)
-    for recipe in bends:
-        found[recipe] = recipe.make(*_taken(recipe, found, left))
+    for step in _steps([r for r in recipes if isinstance(r, Bend)], wanted):
+        found[step.recipe] = step.made(found)
     return [found[recipe] for recipe in wanted]
 
 
@@ -66,15 +63,15 @@ def _sweep(recipes: Sequence[Recipe], found: Made, wanted: Sequence[Recipe], at_
     """Slopes and totals that differ from sample to sample, a group of directions after the other."""
     if not recipes:
         return
-    uses = _uses(recipes)
-    given = [parent for parent in uses if parent in found]
-    count = len(found[given[0]])
+    steps = _steps(recipes)
+    given = {parent: found[parent] for recipe in recipes for parent in recipe.parents if parent in found}
+    count = len(next(iter(given.values())))
     collected: dict[Recipe, list[Tensor]] = {}
     for start in range(0, count, at_once or max(count, 1)) or (0,):
         group = slice(start, start + (at_once or count))
-        left, here = uses.copy(), {r: found[r][group] for r in given}
-        for recipe in recipes:
-            new = recipe.make(*_taken(recipe, here, left))
+        here = {recipe: slopes[group] for recipe, slopes in given.items()}
+        for step in steps:
+            recipe, new = step.recipe, step.made(here)
             if isinstance(recipe, Total):
                 found[recipe] = found[recipe] + new if recipe in found else new
                 continue
@@ -85,17 +82,28 @@ def _sweep(recipes: Sequence[Recipe], found: Made, wanted: Sequence[Recipe], at_
     found |= {recipe: torch.cat(parts) for recipe, parts in collected.items()}
 
 
-def _uses(recipes: Sequence[Recipe]) -> dict[Recipe, int]:
-    return dict(Counter(parent for recipe in recipes for parent in recipe.parents))
+@dataclass(frozen=True)
+class _Step:
+    """A recipe, and of each of its parents whether it is the last that needs it."""
+
+    recipe: Recipe
+    last: tuple[bool, ...]
+
+    def made(self, found: Made) -> Tensor:
+        """The recipe's tensor; those of the parents that nothing else needs are let go."""
+        pairs = zip(self.recipe.parents, self.last, strict=True)
+        return self.recipe.make(*[found.pop(parent) if last else found[parent] for parent, last in pairs])
 
 
-def _taken(recipe: Recipe, found: Made, left: dict[Recipe, int]) -> list[Tensor]:
-    """The parents' tensors; those that nothing else needs are let go."""
-    tensors = []
-    for parent in recipe.parents:
-        left[parent] -= 1
-        tensors.append(found[parent] if left[parent] else found.pop(parent))
-    return tensors
+def _steps(recipes: Sequence[Recipe], wanted: Sequence[Recipe] = ()) -> list[_Step]:
+    needed, steps = set(wanted), []
+    for recipe in reversed(recipes):
+        last = []
+        for parent in reversed(recipe.parents):
+            last.append(parent not in needed)
+            needed.add(parent)
+        steps.append(_Step(recipe, tuple(reversed(last))))
+    return steps[::-1]
 
 
 def _note(slopes: Tensor) -> None:

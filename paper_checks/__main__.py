@@ -1,6 +1,7 @@
 """python -m paper_checks: check the papers' claims, print the verdicts, exit 0 only if all is as recorded.
 
---from shows an earlier run again, from its JSON, in any of the other forms, and checks nothing.
+--from shows an earlier run again, from its JSON, in any of the other forms, and checks nothing.  --quick checks what
+fits into half a minute, for a commit hook.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from paper_checks import outputs, record, views
+from paper_checks import outputs, quick, record, views
 from paper_checks.registry import Claim, matches, missing_packages, printed_claims, select
 from paper_checks.runner import Outcome, run_claims
 from paper_checks.views import Ledger
@@ -27,15 +28,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check(options, parser)
         plan = outputs.planned(options)
         earlier = _earlier(options.earlier, options.only) if options.earlier else None
-        chosen = select(options.only) if earlier is None else []
+        known = select(options.only) if earlier is None else []
     except ValueError as error:
         print(f"paper_checks: {error}", file=sys.stderr)
         return 2
+    chosen = quick.chosen(known) if options.quick else known
     if options.list:
-        return _list(chosen)
+        return _list(chosen, known)
     data = earlier or _run(chosen, options)
     outputs.write(plan, data)
     _print(data)
+    _print_left_out(len(known) - len(chosen))
     if not options.only and earlier is None:
         _print_missing()
     return 1 if data["problems"] else 0
@@ -45,9 +48,12 @@ def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
     if options.jobs < 1:
         raise ValueError(f"--jobs={options.jobs}: needed is a number >= 1")
     if options.earlier:
-        changed = [n for n in ("list", "record", "seed", "jobs") if getattr(options, n) != parser.get_default(n)]
+        work = ("list", "quick", "record", "seed", "jobs")
+        changed = [n for n in work if getattr(options, n) != parser.get_default(n)]
         if changed:
             raise ValueError(f"--{changed[0]} cannot go with --from, which checks nothing")
+    elif options.quick and (options.only or options.errata):
+        raise ValueError(f"--quick chooses the claims: it cannot go with --{'only' if options.only else 'errata'}")
     elif options.errata and not options.only:
         options.only = [f"{options.errata[0]}:*"]
 
@@ -74,6 +80,7 @@ def _run(chosen: Sequence[Claim], options: argparse.Namespace) -> Ledger:
     findings = {c.id: o.finding for c in chosen for o in outcomes if o.id == c.id and o.finding is not None}
     if options.record:
         record.write(findings)
+        quick.add({o.id: o.seconds for o in outcomes if o.finding is not None})
     return views.ledger(chosen, outcomes, options.seed, _problems(outcomes, record.differences(findings)))
 
 
@@ -97,12 +104,18 @@ def _problems(outcomes: Sequence[Outcome], differences: Sequence[str]) -> dict[s
     return problems | {line.split(": ")[0]: line for line in differences}
 
 
-def _list(chosen: Sequence[Claim]) -> int:
+def _list(chosen: Sequence[Claim], known: Sequence[Claim]) -> int:
     for c in chosen:
         print(f"{c.id:38} {c.where:22} {c.statement}")
-    print(f"{len(chosen)} claims have a check; {len(printed_claims())} are listed in claims.tsv and peers.tsv")
+    print(f"{len(known)} claims have a check; {len(printed_claims())} are listed in claims.tsv and peers.tsv")
+    _print_left_out(len(known) - len(chosen))
     _print_missing()
     return 0
+
+
+def _print_left_out(count: int) -> None:
+    if count:
+        print(f"{count} claims were left out, as --quick does; without it all are checked")
 
 
 def _print_missing() -> None:
@@ -113,6 +126,7 @@ def _print_missing() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m paper_checks", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="GLOB", help="claims to check; * and ? are wild")
+    parser.add_argument("--quick", action="store_true", help="check the claims that show most in half a minute")
     parser.add_argument("--list", action="store_true", help="list the claims that have a check, run none")
     parser.add_argument(
         "--from", type=Path, metavar="F", dest="earlier", help="show a ledger that --json wrote; check nothing"

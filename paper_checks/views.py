@@ -38,13 +38,18 @@ def ledger(claims: Sequence[Claim], outcomes: Iterable[Outcome], seed: int, prob
     return {
         "schema": 1,
         "package": f"msda_theory {version('msda_theory')}",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        "versions": versions(),
         "seed": seed,
         "papers": papers(),
         "listed": len(printed_claims()),
         "problems": dict(problems),
         "claims": [_row(c, o, o.finding) for c in claims if (o := found[c.id]).finding is not None],
     }
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries that verdicts are computed with."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
 
 
 def _row(claim: Claim, outcome: Outcome, finding: Finding) -> Row:

@@ -55,19 +55,37 @@ def train_under_attack(
     quadrature nodes of the Mixup loss.
     """
 
-    def exact(loss: Loss, x: Tensor, y: Tensor) -> Objective:
-        return WorstCase(loss, x, y, RADIUS)
-
-    def approximate(loss: Loss, x: Tensor, y: Tensor) -> Objective:
-        def objective(model: nn.Module) -> Tensor:
-            return adversarial_taylor(model, x, y, RADIUS, loss).mean()
-
-        return objective
-
     def mixup(loss: Loss, x: Tensor, y: Tensor) -> Objective:
         return ExactObjective(loss, x, y, Augmentation(Beta(1.0, 1.0), Mixup((2,))), order=order)
 
     sizes: dict[str, Any] = {"iterations": iterations, "samples": samples, "noise": noise, "records": records}
-    trained_by = (exact, approximate, mixup, standard_objective)
-    times, paths = trajectories(model_name, exact, approximate, trained_by, seed, step=step, **sizes)
+    trained_by = (_exact, _approximate, mixup, standard_objective)
+    times, paths = trajectories(model_name, _exact, _approximate, trained_by, seed, step=step, **sizes)
     return AttackedCurves(seed, times, *paths)
+
+
+def train_on_attacks(
+    model_name: str,
+    seed: int,
+    *,
+    iterations: int = 250,
+    samples: int = 50,
+    noise: float = 0.1,
+    step: float = 1.0,
+    records: int = 40,
+) -> RunCurves:
+    """The first of these trainings alone, with the exact loss: `train_under_attack(...).along("by_exact")`."""
+    sizes: dict[str, Any] = {"iterations": iterations, "samples": samples, "noise": noise, "records": records}
+    times, (path,) = trajectories(model_name, _exact, _approximate, (_exact,), seed, step=step, **sizes)
+    return RunCurves(seed, times, path, path)
+
+
+def _exact(loss: Loss, x: Tensor, y: Tensor) -> Objective:
+    return WorstCase(loss, x, y, RADIUS)
+
+
+def _approximate(loss: Loss, x: Tensor, y: Tensor) -> Objective:
+    def objective(model: nn.Module) -> Tensor:
+        return adversarial_taylor(model, x, y, RADIUS, loss).mean()
+
+    return objective

@@ -21,7 +21,8 @@ from paper_checks.registry import claim
 from verify.cosine_training import HIDDEN, CosineRuns, Data, digit_pair, train
 from verify.tolerances import rounding
 
-SEEDS, IMAGE, RATIO = 20, (8, 8), Beta(1.0, 1.0)
+#: with 20 seeds the tendencies that were found in 160 others are missed in one run of 5000, with 25 in none of 50 000
+SEEDS, IMAGE, RATIO = 25, (8, 8), Beta(1.0, 1.0)
 CUTMIX = Augmentation(RATIO, CutMix(IMAGE, sampler="inside"))
 WRAPPED = Augmentation(RATIO, CutMix(IMAGE, sampler="torus"))
 NEAR, BOXES = 2.0, 512  # a factor; more than the boxes of any sampler

@@ -21,7 +21,9 @@ from verify.gradient_products import alignment, mean_coefficient, products, scor
 from verify.image_runs import Recipe, augmentation, trained
 
 RECIPE = Recipe(data="digits", samples=300, epochs=30, batch=64, lr=0.1)
-SHAPE, SEEDS = (8, 8), 6
+#: of 38 correlations between two trainings, 37 lay from -0.77 to -0.31 and one at -0.03: with six seeds the test would
+#: miss so clear a mean in one run of seven; with fourteen it takes six of the latter kind, in fewer than one of 1e4
+SHAPE, SEEDS = (8, 8), 14
 #: false-alarm rate of the two-sided t-test over the seeds
 ALARM = 1e-3
 

@@ -32,13 +32,16 @@ from paper_checks.registry import claim
 from verify.cosine_training import HIDDEN, SAMPLES, SIZE, CosineRuns, gaussian_points, train
 from verify.ensembles import Networks
 
-SEEDS, NETWORKS, CHUNK = 40, 1000, 250
+NETWORKS, CHUNK = 1000, 250
 PRINTED_START, PRINTED_END, LARGE = 2.27e-5, 6.11e-2, 0.8
 MIXUP = Augmentation(Beta(1.0, 1.0), Mixup((SIZE,)))
 
 
 @dataclass(frozen=True)
 class Case:
+    """`runs`: so many that comparisons as clear as in 320 others are missed with a probability below 1e-5 each."""
+
+    runs: int = 60
     hidden: tuple[int, ...] = HIDDEN
     biases: bool = False
     augmentation: Augmentation | None = None
@@ -50,8 +53,8 @@ LINEAR, RELU = "linear model", "ReLU network"
 PLAIN = (LINEAR, RELU, f"{RELU}, full batches")
 MIXED = f"{RELU}, Mixup"
 CASES = {
-    LINEAR: Case(hidden=(), epochs=100),
-    f"{LINEAR} with bias": Case(hidden=(), biases=True, epochs=100),
+    LINEAR: Case(100, hidden=(), epochs=100),
+    f"{LINEAR} with bias": Case(100, hidden=(), biases=True, epochs=100),
     RELU: Case(),
     f"{RELU} with biases": Case(biases=True),
     f"{RELU}, full batches": Case(batch=SAMPLES, epochs=100),
@@ -64,7 +67,7 @@ def _runs(case: Case, seed: int) -> CosineRuns:
     return train(
         gaussian_points,
         case.hidden,
-        range(seed, seed + SEEDS),
+        range(seed, seed + case.runs),
         biases=case.biases,
         augmentation=case.augmentation,
         batch=case.batch,
@@ -83,17 +86,17 @@ def figure3(trial: Trial) -> Finding:
     }
     least = all(found[name, period].least.direction == GROWS for name in PLAIN for period in (TRAINING, AFTER))
     network = all(found[name, TRAINING].typical.direction == GROWS for name in PLAIN[1:])
-    linear = found[LINEAR, TRAINING].typical.direction != GROWS
+    linear = found[LINEAR, TRAINING].slight
     later = all(found[name, AFTER].typical.direction == FALLS for name in (LINEAR, MIXED))
     reason = (
         "R = min_i R_i grows, for both models, in training and after 100% accuracy, and most R_i of the ReLU network "
-        "grow from its initialisation on; but the R_i of the linear model do not, and after 100%, of which the text "
-        "speaks, more of them fall than grow, as for the network under Mixup (without mixing it depends on the batch "
-        "size): |f| grows by |grad f|.  That R grows from there is partly by choice of the moment: without biases the "
-        "sample that came right last has just crossed f = 0"
+        "grow from its initialisation on; but of those of the linear model hardly more than half do, and after 100%, "
+        "of which the text speaks, more of them fall than grow, as for the network under Mixup (without mixing it "
+        "depends on the batch size): |f| grows by |grad f|.  That R grows from there is partly by choice of the "
+        "moment: without biases the sample that came right last has just crossed f = 0"
     )
     verdict = {(True, True): DEPENDS, (True, False): HOLDS}.get((least and network, linear and later), FAILS)
-    figures = {"runs of each": SEEDS, "false-alarm rate of a comparison": ALARM}
+    figures = {"false-alarm rate of a comparison": ALARM}
     return Finding(verdict, reason, Evidence("empirical", figures | _shown(found, trial) | _start(trial.seed)))
 
 

@@ -7,7 +7,19 @@ import pytest
 import torch
 
 from msda_theory.bounds.radii import mean_given
-from paper_checks.cosines import AFTER, FALLS, GROWS, NEITHER, TRAINING, Tendency, growth, separated, where_from
+from paper_checks.cosines import (
+    AFTER,
+    FALLS,
+    GROWS,
+    NEITHER,
+    TRAINING,
+    Growth,
+    Tendency,
+    _bound,
+    growth,
+    separated,
+    where_from,
+)
 from paper_checks.findings import Trial
 from paper_checks.park2022 import cosine_remark
 from verify.cosine_training import HIDDEN, gaussian_points, train
@@ -44,7 +56,7 @@ def test_scaled_networks_grow_by_the_gradient_alone(runs):
 def test_growth_is_between_the_moments_it_names(runs):
     still = replace(runs, end=runs.separated)
     after, training = (growth(still, period, Trial()) for period in (AFTER, TRAINING))
-    assert (after.least.of, after.share) == (0, 0)
+    assert (after.least.of, after.share, after.below) == (0, 0, 0)
     assert training.least.of == 3
 
 
@@ -68,3 +80,14 @@ def test_what_a_mask_covers_on_the_average_is_that_of_its_mean():
     exact = products @ mean_given(cosine_remark.CUTMIX)
     assert float((mean - exact).abs().max()) < rounding(torch.float64, 64.0, 64 + cosine_remark.BOXES)
     assert (spread > 0).all()
+
+
+@pytest.mark.parametrize(("mean", "slight"), [(0.5, True), (0.53, True), (0.56, False), (0.4, True)])
+def test_a_share_is_slight_where_its_interval_stays_near_a_half(mean, slight):
+    """Standard deviation 0.05 over 100 runs: the bound is 0.05 * 3.17 / 10 = 0.016 above the mean."""
+    draws = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
+    shares = mean + 0.05 * (draws - draws.mean()) / draws.std()
+    none = Tendency.of_gains(torch.zeros(1).double())
+    found = Growth(none, none, mean, _bound(shares))
+    assert found.below == pytest.approx(mean + 0.0159, abs=1e-4)
+    assert found.slight is slight

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from msda_theory.bounds import adversarial_loss_linear, adversarial_taylor
-from verify.adversarial_runs import RADIUS, AttackedCurves, train_under_attack
+from verify.adversarial_runs import RADIUS, AttackedCurves, train_on_attacks, train_under_attack
 from verify.problems import network, two_moons
 
 TINY = {"iterations": 12, "samples": 16, "records": 4}
@@ -47,3 +47,7 @@ def test_exact_loss_is_never_below_the_standard_one() -> None:
     run = train_under_attack("mlp-relu", 0, **TINY)
     for path in (run.by_exact, run.by_approximation, run.by_mixup, run.by_standard):
         assert all(a > s for a, s in zip(path.train_exact, path.train_standard, strict=True))
+
+
+def test_the_training_on_attacks_alone_is_the_same_one(run: AttackedCurves) -> None:
+    assert train_on_attacks("logistic", 5, **TINY) == run.along("by_exact")

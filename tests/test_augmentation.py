@@ -12,7 +12,7 @@ import torch
 
 import msda_theory as mt
 from msda_theory import NotEnumerableError, RatioLaw
-from msda_theory.augmentation import LABEL_RULES
+from msda_theory.augmentation import LABEL_RULES, require_dense
 from tests import oracles
 from tests.helpers import assert_close
 from tests.masks.cases import Case, cutmix, gmix, hmix, stochastic
@@ -32,6 +32,7 @@ RATIOS: list[RatioLaw] = [
     mt.Discrete((0.25, 0.9), (0.4, 0.6)),
     mt.Mixture((0.5, 0.5), (mt.Beta(2.0, 1.0), mt.Discrete((0.7,), (1.0,)))),
 ]
+BETA = mt.Beta(0.3, 2.0)
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_ratio = pytest.mark.parametrize("ratio", RATIOS, ids=repr)
 every_label = pytest.mark.parametrize("label", LABEL_RULES)
@@ -68,6 +69,19 @@ def test_seen_moments_are_those_of_both_roles(case: Case, ratio: RatioLaw, label
     first, second = oracles.seen_moments(case.twin, nodes(ratio, case), case.law.size, label)
     assert_close(seen.first, first, allowed(seen.error), "E[N]")
     assert_close(seen.second, second, allowed(seen.error), "E[N N^T]")
+
+
+@every_case
+@every_ratio
+def test_the_structured_moments_are_those_of_the_matrix(case: Case, ratio: RatioLaw) -> None:
+    augmentation = augmented(ratio, case, "nominal")
+    seen = augmentation.seen()
+    assert_close(augmentation.seen_first_moment(), seen.first, 2 * allowed(seen.error), "E[N]")
+    assert_close(augmentation.seen_second_moment().to_dense(), seen.second, 1e-11 + seen.error, "E[N N^T]")
+    realised = augmented(ratio, case, "realised")
+    for refused in (realised.seen_first_moment, realised.seen_second_moment):
+        with pytest.raises(ValueError, match=r"label='realised': .*label='nominal'; seen\(\)\."):
+            refused()
 
 
 @every_case
@@ -111,6 +125,33 @@ def test_draws_are_reproducible_and_advance_a_generator() -> None:
     generator = np.random.default_rng(1)
     assert torch.equal(augmentation.draw(20, generator).masks, first.masks)
     assert not torch.equal(augmentation.draw(20, generator).masks, first.masks)
+
+
+@every_label
+def test_placed_draws_are_ratios_and_masks_where_the_numbers_put_them(label: str) -> None:
+    """Eight ratios of an atom law and twelve positions an axis: on the grid of midpoints the means are exact."""
+    ratio, law = mt.Discrete((0.25, 0.9), (0.375, 0.625)), mt.masks.CutMix((2, 3), sampler="inside")
+    augmentation = mt.Augmentation(ratio, law, label)
+    assert augmentation.uniforms == 3
+    eight, twelve = ((torch.arange(n, dtype=torch.float64) + 0.5) / n for n in (8, 12))
+    draw, seen = augmentation.placed(torch.cartesian_prod(eight, twelve, twelve)), augmentation.seen()
+    kept, w = draw.masks.flatten(1), draw.label.unsqueeze(-1)
+    assert_close((w * (1 - kept) + (1 - w) * kept).mean(0), seen.first, allowed(seen.error), "E[N]")
+    assert_close(draw.ratio.mean(), ratio.mean, allowed(), "E[lambda]")
+    assert_close(draw.label, draw.ratio if label == "nominal" else kept.mean(1), 0.0, "w")
+
+
+def test_what_no_number_places_is_drawn_from_the_seed() -> None:
+    """Neither Bernoulli masks nor a mixture of ratio laws are placed by an inverse."""
+    augmentation = mt.Augmentation(RATIOS[2], mt.masks.Bernoulli((3,)))
+    uniform = torch.full((20, augmentation.uniforms), 0.5, dtype=torch.float64)
+    first, again, other = (augmentation.placed(uniform, seed) for seed in (1, 1, 2))
+    assert torch.equal(first.masks, again.masks) and torch.equal(first.ratio, again.ratio)
+    assert not torch.equal(first.masks, other.masks) and not torch.equal(first.ratio, other.ratio)
+    assert len(first.ratio.unique()) > 1
+    generator = np.random.default_rng(1)
+    assert torch.equal(augmentation.placed(uniform, generator).ratio, first.ratio)
+    assert not torch.equal(augmentation.placed(uniform, generator).masks, first.masks)
 
 
 # -- closed forms
@@ -164,6 +205,17 @@ def test_exact_where_the_average_over_the_ratio_is_a_finite_sum() -> None:
     assert mt.Augmentation(mt.Beta(1.0, 1.0), mixed).exact_in_ratio, "no Mixup in it"
 
 
+@pytest.mark.parametrize("law", [mt.masks.Mixup((2, 3)), mt.masks.CutMix((2, 3), sampler="inside")], ids=repr)
+@pytest.mark.parametrize(
+    "ratio", [mt.Discrete((0.0, 0.5, 1.0), (0.25, 0.5, 0.25)), mt.Discrete((0.2, 0.7), (0.0, 1.0)), mt.UpperHalf(BETA)]
+)
+def test_ratios_at_the_ends_count_and_those_without_weight_do_not(ratio: RatioLaw, law: mt.masks.MaskLaw) -> None:
+    """Neither a node of which one sample has all the weight is lost, nor is one of no weight divided by it."""
+    table = mt.Augmentation(ratio, law).table(32)
+    assert_close((table.first + table.second).sum(), 1.0, allowed(), "total")
+    assert_close(table.first.sum(), ratio.mean, allowed(), "E[lambda]")
+
+
 def test_the_order_does_not_matter_to_a_finite_sum() -> None:
     augmentation = mt.Augmentation(mt.Beta(0.3, 2.0), mt.masks.CutMix((3, 4), sampler="clip"))
     low, high = augmentation.table(1), augmentation.table(16)
@@ -185,6 +237,7 @@ def test_too_large_a_table_is_refused_before_it_is_made() -> None:
 
 
 def test_too_large_a_dense_moment_is_refused() -> None:
+    require_dense(mt.masks.Mixup((64, 64)))
     with pytest.raises(ValueError, match=r"Mixup\(\(4097,\)\) has d = 4097 pixels.*up to d = 4096"):
         mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((4097,))).seen()
 

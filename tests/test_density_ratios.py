@@ -16,15 +16,28 @@ BETA = Beta(2.0, 2.0)
 WEDGE = Density(lambda t: np.where(t < 0.3, t / 0.3, (1 - t) / 0.7), breaks=(0.3,))
 
 
-@pytest.mark.parametrize(("p", "q"), [(0, 0), (1, 0), (2, 3), (0.5, -0.5), (-0.9, 0)])
+@pytest.mark.parametrize(("p", "q"), [(0, 0), (1, 0), (2, 3), (0.5, -0.5), (-0.9, 0), (-1.5, 0), (0, -1.5), (1, -1)])
 def test_moments_are_those_of_the_beta_law(p: float, q: float) -> None:
     assert_close(PARABOLA.moment(p, q), BETA.moment(p, q), 1e-10 * BETA.moment(p, q), f"moment {p}, {q}")
+
+
+@pytest.mark.parametrize(("p", "q"), [(-2, 0), (0, -2), (1, -2.5)])
+def test_a_moment_diverges_where_that_of_the_beta_law_does(p: float, q: float) -> None:
+    assert PARABOLA.moment(p, q) == BETA.moment(p, q) == np.inf
 
 
 def test_a_kink_at_a_break_costs_nothing() -> None:
     """The triangular law with mode 0.3: E = (0 + 1 + 0.3)/3, E[lambda^2] = Var + E^2 by its closed form."""
     mean, variance = 1.3 / 3, (1 + 0.09 - 0.3) / 18
     assert_close([WEDGE.mean, WEDGE.moment(2)], [mean, variance + mean**2], 1e-12, "moments")
+
+
+def test_an_end_without_mass_is_told_from_one_with_some() -> None:
+    """Nothing within 1/8 of one end, and as much as elsewhere at the other."""
+    low = Density(lambda t: np.where(t > 0.125, 1.0, 0.0), breaks=(0.125,))
+    high = Density(lambda t: np.where(t < 0.875, 1.0, 0.0), breaks=(0.875,))
+    assert low.vanishing_order(0) == high.vanishing_order(1) == np.inf
+    assert low.vanishing_order(1) == high.vanishing_order(0) == 0
 
 
 def test_tilted_laws_agree() -> None:
@@ -60,6 +73,8 @@ def _wedge_cdf(t: np.ndarray) -> np.ndarray:
         (lambda t: 1.0, (), r"weight.*shape \(\)"),
         (lambda t: 1 + t, (0.5, 0.2), r"breaks=\(0.5, 0.2\).*increasing"),
         (lambda t: 1 + t, (1.5,), r"breaks=1.5"),
+        (lambda t: 1 + t, (0.0, 0.5), r"breaks=\(0.0, 0.5\).*increasing numbers inside"),
+        (lambda t: 1 + t, (0.5, 1.0), r"breaks=\(0.5, 1.0\).*increasing numbers inside"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -152,12 +152,41 @@ def test_tilted_is_the_exchange_of_roles(law: RatioLaw, kind: type) -> None:
     assert tilted.tilted().moment(1, 2) == pytest.approx(tilted.moment(1, 2), rel=1e-9)
 
 
-def test_tilted_cells_and_samples() -> None:
+@pytest.mark.parametrize("breaks", [(), (0.3,), (0.3, 0.8)])
+def test_tilted_cells_are_those_of_the_same_law_in_closed_form(breaks: tuple[float, ...]) -> None:
+    """Beta(2, 3) has a tilted law of its own, a mixture of Beta laws, whose cells are incomplete beta functions."""
+    law, edges = Beta(2.0, 3.0), np.array([0.0, *breaks, 1.0])
+    found, expected = Tilted(law).cells(breaks), law.tilted().cells(breaks)
+    cell = np.searchsorted(edges[1:-1], expected.ratio)
+    for what in ("first", "second"):
+        assert_close(getattr(found, what), np.bincount(cell, getattr(expected, what), len(edges) - 1), 1e-12, what)
+    assert (edges[:-1] < found.ratio).all() and (found.ratio < edges[1:]).all()
+
+
+def test_cells_that_hold_nothing_are_there_and_empty() -> None:
+    """Atoms at 1/4, 1/2 and, tilted, 3/4: as many nodes as cells, those at the ends without weight."""
+    cells = Tilted(Discrete((0.25, 0.5), (0.5, 0.5))).cells((0.2, 0.7, 0.9))
+    assert_close(cells.mass, [0.0, 0.625, 0.375, 0.0], 1e-15)
+
+
+def test_tilted_samples() -> None:
     tilted, n = Tilted(UpperHalf(Beta(2.0, 3.0))), 20_000
-    cells, rule = tilted.cells((0.3, 0.8)), tilted.rule(64, (0.3, 0.8))
-    below = rule.ratio < 0.3
-    assert cells.first[0] == pytest.approx(rule.first[below].sum(), rel=1e-10)
     assert_close(tilted.sample(n, 1).mean(), tilted.mean, bounded_mean(tilted.var, n))
+
+
+@pytest.mark.parametrize("law", [Folded(Beta(0.5, 2.0)), UpperHalf(Beta(2.0, 3.0)), Tilted(Beta(2.0, 3.0))], ids=repr)
+def test_sampling_is_reproducible_and_advances_a_generator(law: RatioLaw) -> None:
+    first = law.sample(50, seed=3)
+    assert np.array_equal(first, law.sample(50, seed=3))
+    assert not np.array_equal(first, law.sample(50, seed=4))
+    generator = np.random.default_rng(3)
+    assert np.array_equal(law.sample(50, generator), first)
+    assert not np.array_equal(law.sample(50, generator), first)
+
+
+def test_a_moment_of_one_power_is_that_of_theta() -> None:
+    law = Folded(Beta(0.3, 2.0))
+    assert law.moment(2) == law.moment(2, 0) == law.moment_with_error(2)[0]
 
 
 def test_divergent_moments_are_inf() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -29,6 +31,12 @@ def test_closed_forms_against_autograd(name: str) -> None:
         assert_close(getattr(closed, part), getattr(automatic, part), rounding(torch.float64, 8.0, 16), part)
 
 
+@pytest.mark.parametrize("loss", [SquaredError(), AutogradLoss(lambda y, u: (u - y).square().sum())], ids=repr)
+def test_labels_of_one_axis_are_a_column_of_the_outputs_dtype(loss: GeneralLoss) -> None:
+    prepared = loss.prepare(torch.tensor([0, 1, 2, 3, 4]), U[:, :1])
+    assert prepared.tolist() == [[0.0], [1.0], [2.0], [3.0], [4.0]] and prepared.dtype == U.dtype
+
+
 def test_labels_may_have_another_size_than_outputs() -> None:
     loss = AutogradLoss(lambda y, u: (y.sum() * u[0]).sin() + u @ u)
     d = loss.derivatives(Y[:, :2], U)
@@ -37,7 +45,7 @@ def test_labels_may_have_another_size_than_outputs() -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 def test_the_inverse_of_the_softmax_hessian(scale: float) -> None:
-    """H^+ H = I - 11^T/K even where H is far below eps of one."""
+    """H^+ H = I - 11^T/K even where H is far below eps of one; H^+ is symmetric, and 0 along 1 as H is."""
     H, plus = (
         f(Y, scale * U / 4)
         for f in (lambda y, u: CrossEntropy().derivatives(y, u).uu, CrossEntropy().inverse_curvature)
@@ -45,6 +53,9 @@ def test_the_inverse_of_the_softmax_hessian(scale: float) -> None:
     projection = torch.eye(3, dtype=torch.float64) - 1 / 3
     size = float((H.abs().amax((1, 2)) * plus.abs().amax((1, 2))).max())
     assert_close(plus @ H, projection.expand(5, 3, 3), rounding(torch.float64, size, 32))
+    largest = float(plus.abs().max())
+    assert_close(plus, plus.mT, rounding(torch.float64, largest, 8))
+    assert_close(plus.sum(-1), torch.zeros(5, 3), rounding(torch.float64, largest, 16))
 
 
 def test_the_default_inverse_is_moore_penrose() -> None:
@@ -61,6 +72,16 @@ def test_members_of_the_class_are_adapted() -> None:
         as_general("mse")  # type: ignore[arg-type]
 
 
+def test_losses_name_themselves() -> None:
+    class Bent:
+        def __call__(self, y: Tensor, u: Tensor) -> Tensor:
+            return (u - y).square().sum()
+
+    names = [repr(loss) for loss in (CrossEntropy(), SquaredError(), AutogradLoss(hinge), AutogradLoss(Bent()))]
+    assert names == ["CrossEntropy()", "SquaredError()", "AutogradLoss(hinge)", "AutogradLoss(Bent)"]
+    assert repr(as_general(mt.losses.Poisson())) == "LinearInLabel(Poisson())"
+
+
 def hinge(y: Tensor, u: Tensor) -> Tensor:
     return (1 - u * (2 * y - 1)).relu().sum()
 
@@ -74,9 +95,14 @@ def step(y: Tensor, u: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("function", [hinge, absolute, step])
-def test_a_loss_without_second_derivatives_is_refused(function: object) -> None:
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_a_loss_without_second_derivatives_is_refused(function: Callable[..., Tensor], size: float) -> None:
     with pytest.raises(ValueError, match="no derivatives that the theory can use"):
-        AutogradLoss(function).prepare(Y, U)  # type: ignore[arg-type]
+        AutogradLoss(lambda y, u: size * function(y, u)).prepare(Y, U)
+
+
+def test_a_loss_that_nothing_changes_is_smooth() -> None:
+    AutogradLoss(lambda y, u: 0 * (y.sum() + u.sum())).prepare(Y, U)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

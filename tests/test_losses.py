@@ -156,6 +156,7 @@ def test_labels_become_a_matrix_of_the_outputs_dtype() -> None:
     assert prepared(Logistic(), torch.tensor([True, False]), 1).tolist() == [[1.0], [0.0]]
     assert prepared(SoftmaxCrossEntropy(), torch.tensor([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
     assert prepared(SoftmaxCrossEntropy(), torch.tensor([2.0, 0.0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert prepared(SoftmaxCrossEntropy(), torch.tensor([1, 0]), 4).tolist() == [[0, 1, 0, 0], [1, 0, 0, 0]]
     assert prepared(SoftmaxCrossEntropy(), torch.tensor([[0, 1], [1, 0]]), 2).dtype == torch.float64
     assert prepared(Squared(), torch.tensor([[-3.0, 1e9]]), 2).tolist() == [[-3.0, 1e9]]
 
@@ -167,6 +168,17 @@ def test_soft_labels_in_float32_fit_a_float64_network(classes: int) -> None:
     y = torch.softmax(torch.randn(20, classes, generator=generator), -1)
     assert y.dtype == torch.float32
     assert prepared(SoftmaxCrossEntropy(), y, classes).dtype == torch.float64
+
+
+@pytest.mark.parametrize(("samples", "classes"), [(1, 10), (100, 2)])
+def test_rows_may_miss_one_by_their_rounding_alone(samples: int, classes: int) -> None:
+    """8 eps a class, of however many samples."""
+    y = torch.full((samples, classes), 1 / classes, dtype=torch.float64)
+    y[0, 0] += 4 * classes * torch.finfo(torch.float64).eps
+    assert prepared(SoftmaxCrossEntropy(), y, classes).shape == y.shape
+    y[0, 0] += 12 * classes * torch.finfo(torch.float64).eps
+    with pytest.raises(ValueError, match="its rows sum to"):
+        prepared(SoftmaxCrossEntropy(), y, classes)
 
 
 REFUSED = [
@@ -183,6 +195,8 @@ REFUSED = [
     (SoftmaxCrossEntropy(), [[0.5, 0.6]], 2, r"its rows sum to 1.1 .*needs class indices, or rows"),
     (SoftmaxCrossEntropy(), [[1.5, -0.5]], 2, r"y lies in \[-0.5, 1.5\].*non-negative"),
     (SoftmaxCrossEntropy(), [[2, -1]], 2, r"y lies in \[-1, 2\].*non-negative"),
+    (SoftmaxCrossEntropy(), [[1, 1], [0, 1]], 2, r"its rows sum to 1 .. 2: .*sum to one"),
+    (SoftmaxCrossEntropy(), [[0, 0], [0, 1]], 2, r"its rows sum to 0 .. 1: .*sum to one"),
 ]
 
 

@@ -76,6 +76,18 @@ def test_parts_give_the_terms_back(loss: Loss) -> None:
     assert bool((parts.alpha.abs() <= residual.abs() * (1 + 1e-12)).all())
 
 
+def test_parts_one_by_one() -> None:
+    """Lengths and cosines of gradients that autograd gives, a sample and an output at a time."""
+    model, parts = TanhNetwork((2, 3), 3), mixupe.slope_parts(TanhNetwork((2, 3), 3), LOSS, X, Y)
+    rows = [torch.autograd.functional.jacobian(lambda z: model(z.unsqueeze(0))[0], row) for row in X]
+    gradients, away = torch.stack(rows).flatten(2), (X.mean(0) - X).flatten(1)
+    assert_close(parts.slopes, gradients.square().sum(2).sqrt(), SMALL)
+    assert_close(parts.distances, away.square().sum(1).sqrt(), SMALL)
+    cosines = torch.nn.functional.cosine_similarity(gradients, away.unsqueeze(1), dim=2)
+    f = model(X)
+    assert_close(parts.alpha, (LOSS.h1(f) - LOSS.prepare(Y, f)) * cosines, SMALL)
+
+
 def test_parts_where_a_slope_or_a_distance_is_zero() -> None:
     """An output that does not depend on x, and a sample at the mean: alpha is 0, not NaN."""
     x = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [0.0, 1.0]]).double()
@@ -90,7 +102,8 @@ def test_penalty(approximate: bool) -> None:
     model = TanhNetwork((2, 3), 3)
     terms = (mixupe.approximate_first_order_terms if approximate else mixupe.first_order_terms)(model, LOSS, X, Y)
     share = RATIO.tilted().moment(0, 1)
-    found = mixupe.mixupe_penalty(model, LOSS, X, Y, RATIO, approximate=approximate)
+    asked = {"approximate": True} if approximate else {}  # the exact terms unless told
+    found = mixupe.mixupe_penalty(model, LOSS, X, Y, RATIO, **asked)
     assert_close(found, share * terms.abs().mean(), SMALL)
     assert found.shape == ()
 
@@ -100,7 +113,8 @@ def test_penalty(approximate: bool) -> None:
 def test_objective_has_the_size_of_the_loss_and_kappa_times_its_gradient(loss: Loss, approximate: bool) -> None:
     model, y = TanhNetwork((2, 3), 2), labels(loss, 5, 2)
     base, eta = ExactObjective(loss, X, y, MIXUP), 0.7
-    found = mixupe.MixupEObjective(base, loss, X, y, RATIO, eta=eta, approximate=approximate)(model)
+    asked = {"approximate": True} if approximate else {}  # the exact terms unless told
+    found = mixupe.MixupEObjective(base, loss, X, y, RATIO, eta=eta, **asked)(model)
     whole = base(model) + eta * mixupe.mixupe_penalty(model, loss, X, y, RATIO, approximate=approximate)
     kappa = float((base(model) / whole).detach())
     assert_close(abs(found), abs(base(model)), SMALL)

@@ -63,15 +63,20 @@ def test_rules_reproduce_moments(law: WShaped, breaks: tuple[float, ...], p: int
 @pytest.mark.parametrize("law", LAWS, ids=repr)
 @pytest.mark.parametrize("breaks", BREAKS)
 def test_cells_against_the_distribution_function_and_a_rule(law: WShaped, breaks: tuple[float, ...]) -> None:
-    cells, fine = law.cells(breaks), law.rule(60, breaks)
-    assert_close(cells.mass, np.diff(cdf(law, np.array([0.0, *breaks, 1.0]))), UNIT, "mass")
+    cells, fine, edges = law.cells(breaks), law.rule(60, breaks), np.array([0.0, *breaks, 1.0])
+    assert (edges[:-1] < cells.ratio).all() and (cells.ratio < edges[1:]).all()
+    assert_close(cells.mass, np.diff(cdf(law, edges)), UNIT, "mass")
     index = np.searchsorted(np.array(breaks), fine.ratio)
     assert_close(cells.first, np.bincount(index, fine.first, len(breaks) + 1), UNIT, "first")
 
 
 @pytest.mark.parametrize("law", LAWS, ids=repr)
 def test_samples_by_kolmogorov_smirnov(law: WShaped) -> None:
-    assert stats.kstest(law.sample(4000, seed=1), lambda ratio: cdf(law, ratio)).pvalue > FALSE_ALARM
+    draws = law.sample(4000, seed=1)
+    assert stats.kstest(draws, lambda ratio: cdf(law, ratio)).pvalue > FALSE_ALARM
+    assert np.array_equal(law.sample(4000, seed=1), draws)
+    generator = np.random.default_rng(1)
+    assert np.array_equal(law.sample(4000, generator), draws) and not np.array_equal(law.sample(4000, generator), draws)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=repr)
@@ -87,7 +92,8 @@ def test_halves_in_closed_form_and_by_quadrature(law: WShaped) -> None:
 def test_a_w_is_symmetric_tilts_and_diverges() -> None:
     law = WShaped(0.5, 0.5)
     assert law.moment(1) == pytest.approx(0.5)
-    assert law.moment(-0.5) == math.inf
+    assert law.moment(-0.5) == law.moment(0, -0.5) == math.inf
+    assert law.moment(2) == law.moment(2, 0) == law.moment(0, 2)
     assert law.tilted().moment(1) == pytest.approx(law.moment(2) + law.moment(0, 2))
     with pytest.raises(ValueError, match="b=0"):
         WShaped(1.0, 0)

@@ -132,7 +132,9 @@ def test_cells_of_a_mixture_with_an_atom_by_hand() -> None:
     assert cells.mass.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.filterwarnings("error")
 def test_discrete_moments_at_the_ends() -> None:
+    """inf without a warning of numpy."""
     assert DISCRETE.moment(0) == pytest.approx(1.0)
     assert DISCRETE.moment(-1) == math.inf
     assert DISCRETE.moment(0, -1) == math.inf
@@ -187,6 +189,37 @@ def test_a_sample_that_underflows_is_not_an_atom_at_zero() -> None:
     assert (draws == np.finfo(float).tiny).any(), "no draw underflows, nothing is tested"
     assert (draws > 0).all()
     assert (draws <= 1).all()
+
+
+def test_ratios_are_placed_by_the_inverse_of_the_distribution_function() -> None:
+    """A value of a finite law has the interval [P(lambda < v), P(lambda <= v)), closed on the left."""
+    uniform = np.linspace(0, 1, 50, endpoint=False)
+    for a, b in PARAMETERS[1:]:
+        assert_close(Beta(a, b).placed(uniform), stats.beta(a, b).ppf(uniform), 1e-12, f"{a}, {b}")
+    assert Beta(0.5, 2.0).placed(np.zeros(1)) == np.finfo(float).tiny, "no atom at 0"
+    law = Discrete((0.9, 0.1, 0.5), (0.25, 0.5, 0.25))
+    assert law.placed(np.array([0.0, 0.25, 0.49, 0.5, 0.74, 0.75, 0.99])).tolist() == [
+        0.1,
+        0.1,
+        0.1,
+        0.5,
+        0.5,
+        0.9,
+        0.9,
+    ]
+
+
+def test_a_law_without_an_inverse_draws_from_its_seed() -> None:
+    uniform = np.full(20, 0.5)
+    assert np.array_equal(MIXTURE.placed(uniform, 3), MIXTURE.sample(20, 3))
+    assert not np.array_equal(MIXTURE.placed(uniform, 3), MIXTURE.placed(uniform, 4))
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5 + 5e-10), (0.5, 0.4), (-0.5, 1.5)])
+def test_weights_that_are_no_probabilities_are_refused(weights: tuple[float, float]) -> None:
+    for make in (lambda: Discrete((0.2, 0.7), weights), lambda: Mixture(weights, (Beta(1.0, 1.0), Beta(2.0, 1.0)))):
+        with pytest.raises(ValueError, match="needed are non-negative numbers that sum to one"):
+            make()
 
 
 # -- properties

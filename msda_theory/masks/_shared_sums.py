@@ -64,7 +64,6 @@ class Axis:
         d = torch.arange(length, dtype=torch.float64)
         direct = (self.length[:, None] - d).clamp(min=0)
         wrapped = (self.length[:, None] - (length - d)).clamp(min=0)
-        wrapped[:, 0] = 0
         return direct + wrapped
 
     def overhangs(self) -> tuple[Tensor, Tensor]:

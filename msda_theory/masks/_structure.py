@@ -40,9 +40,9 @@ class Parts:
         return Parts(columns.double(), inner.double())
 
     @staticmethod
-    def without_rank(size: int, axes: tuple[Tensor, Tensor] | None = None, ridge: float = 0.0) -> Parts:
+    def without_rank(size: int, axes: tuple[Tensor, Tensor]) -> Parts:
         empty = torch.zeros(size, 0, dtype=torch.float64)
-        return Parts(empty, empty[:0], axes, ridge)
+        return Parts(empty, empty[:0], axes)
 
     def scaled(self, factor: float) -> Parts:
         axes = None if self.axes is None else (factor * self.axes[0], self.axes[1])

@@ -16,6 +16,7 @@ import msda_theory as mt
 from msda_theory import ZeroHessianNotice
 from msda_theory.augmentation import LABEL_RULES
 from msda_theory.expansions import leading_moments
+from msda_theory.expansions.leading import leading_draws, leading_means
 from msda_theory.expansions.mean_point import LeadingMoments, mean_point_terms
 from msda_theory.masks import SAMPLERS, Bernoulli, CutMix, GMix, HMix, MaskLaw, Mixup, Stochastic
 from tests import oracles
@@ -219,13 +220,31 @@ def of(model: nn.Module) -> mt.MeanPointLoss:
 
 
 def test_a_relu_network_gets_a_notice_and_others_none() -> None:
-    with pytest.warns(ZeroHessianNotice, match="R3 is 0") as caught:
+    with pytest.warns(ZeroHessianNotice, match="R3 is 0"):
         assert of(relu_network(0)).r3 == 0
-    assert caught[0].filename == __file__, "the notice points at the caller"
     with warnings.catch_warnings():
         warnings.simplefilter("error", ZeroHessianNotice)
         of(TanhNetwork((2,)))
         of(nn.Linear(2, 1).double())
+
+
+def test_the_notice_points_at_the_caller() -> None:
+    with pytest.warns(ZeroHessianNotice) as caught:
+        of(relu_network(0))
+    assert caught[0].filename == __file__
+
+
+def test_at_one_half_the_first_sample_leads() -> None:
+    """CutMix takes one pixel of four there: that is the partner's share, and not the other three."""
+    augmentation = mt.Augmentation(mt.Discrete((0.5,), (1.0,)), CutMix((2, 2), sampler="inside"))
+    draws = leading_draws(augmentation, 20, np.random.default_rng(0))
+    assert (draws.share.sum(1) == 1).all() and (draws.omega == 0.5).all()
+    for ratio in (0.25, 0.75):
+        drawn = leading_draws(mt.Augmentation(mt.Discrete((ratio,), (1.0,)), BOX), 5, np.random.default_rng(0))
+        assert (drawn.omega == 0.25).all(), "the partner has the smaller share of the label"
+    for moments in (leading_means(augmentation), leading_moments(augmentation)):
+        assert_close(moments.first, torch.full((4,), 0.25), rounding(torch.float64, 1.0, 8))
+        assert moments.label == 0.5
 
 
 def test_float32_and_arguments_stay_as_they_are() -> None:
@@ -264,3 +283,19 @@ def test_bad_input_is_named(changed: dict[str, object], error: type[Exception], 
     }
     with pytest.raises(error, match=message):
         mt.mean_point_loss(**{**good, **changed})  # type: ignore[arg-type]
+
+
+def test_str_gives_the_total_and_the_terms() -> None:
+    terms = "standard 1, label 0.25, r2 -0.5, r3 0.125; about the mean mixed points"
+    assert str(mt.MeanPointLoss(1.0, 0.25, -0.5, 0.125)) == f"0.875 ({terms})"
+    assert str(mt.MeanPointLoss(1.0, 0.25, -0.5, 0.125, 0.01)) == f"0.875 +- 0.01 ({terms})"
+
+
+def test_drawn_terms_are_those_of_their_seed() -> None:
+    loss, augmentation = mt.losses.Logistic(), mt.Augmentation(RATIO, BOX)
+    x, y, model = inputs(4, 2, 3), labels(loss, 4, 1), TanhNetwork((2, 3))
+    first, again, other = (
+        mt.mean_point_loss(model, loss, x, y, augmentation, directions=32, seed=seed) for seed in (1, 1, 2)
+    )
+    assert first == again and first.total != other.total
+    assert first.error > 0

@@ -77,6 +77,13 @@ def test_perturbations_have_mean_zero_and_the_covariances_of_lemma_2(law: mt.Rat
             assert_close(getattr(found, name)[i], mean, allowed, name)
 
 
+def test_labels_of_one_axis_are_a_column_of_numbers() -> None:
+    x, y = inputs(3, 2), torch.tensor([0, 1, 1])
+    flat, column = (perturbed_data(x, given, mt.Beta(1.0, 1.0)) for given in (y, y.unsqueeze(-1)))
+    assert flat.y.shape == (3, 1) and flat.y.dtype == x.dtype
+    assert torch.equal(flat.y, column.y)
+
+
 def test_modified_samples_by_hand() -> None:
     at = perturbed_data(torch.tensor([[0.0], [4.0]]).double(), torch.tensor([0.0, 1.0]), mt.Discrete((0.25,), (1.0,)))
     assert at.x.flatten().tolist() == [0.5, 3.5] and at.y.flatten().tolist() == [0.125, 0.875]
@@ -149,6 +156,13 @@ def test_the_printed_form_where_its_inverses_exist() -> None:
     at = PerturbedData.of(x, y, law)
     target, other = (f(model, SquaredError(), at).target for f in (completed_square, printed_square))
     assert_close(target, other, 1e-10, "J")
+
+
+def test_the_printed_form_where_the_curvature_is_small() -> None:
+    """That of the logistic loss is 1/4 at most, and has a root."""
+    (x, y), model, loss = data(8, 2), TanhNetwork((2,), 3), LinearInLabel(mt.losses.Logistic())
+    default, printed = (mt.approximate_mixup_risk(model, loss, x, y, LAWS[1], as_printed=p) for p in (False, True))
+    assert_close(printed.total, default.total, 1e-10)
 
 
 def test_the_target_is_the_regression_of_labels_on_inputs() -> None:
@@ -237,6 +251,14 @@ def test_a_relu_network_is_told() -> None:
     x, y = data(5, 2, classes=1)
     with pytest.warns(ZeroHessianNotice):
         mt.approximate_mixup_risk(relu_network(0), SquaredError(), x, y, LAWS[0])
+
+
+def test_other_networks_are_not() -> None:
+    x, y = data(5, 2, classes=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZeroHessianNotice)
+        for model in (TanhNetwork((2,)), nn.Linear(2, 1).double()):
+            mt.approximate_mixup_risk(model, SquaredError(), x, y, LAWS[0])
 
 
 def test_no_mixing_leaves_the_standard_loss() -> None:

@@ -16,6 +16,7 @@ import msda_theory as mt
 from msda_theory import ZeroHessianNotice
 from msda_theory.augmentation import LABEL_RULES, SeenMoments
 from msda_theory.expansions import Terms, printed_moments, taylor_terms
+from msda_theory.expansions.second_order import is_affine
 from msda_theory.losses import Loss
 from msda_theory.masks import SAMPLERS, Bernoulli, CutMix, GMix, HMix, MaskLaw, Mixup, Stochastic
 from tests.helpers import LinearLoss, Quadratic, TanhNetwork, assert_close, inputs, labels
@@ -289,6 +290,15 @@ def test_other_networks_get_none(activation: nn.Module) -> None:
         taylor_of(network(activation))
 
 
+def test_terms_of_given_moments_are_those_of_the_loss() -> None:
+    """Also where the mean of the data is not zero, unless the terms are asked for as if it were."""
+    x, loss, model = inputs(3, 2), mt.losses.Logistic(), TanhNetwork((2,))
+    y, augmentation = labels(loss, 3, 1), augmented(RATIOS[0], Bernoulli((2,)), "nominal")
+    terms, whole = taylor_terms(model, loss, x, y, augmentation.seen()), mt.taylor_loss(model, loss, x, y, augmentation)
+    for name in ("standard", "r1", "r2", "r3", "total"):
+        assert float(getattr(terms, name)) == pytest.approx(getattr(whole, name), rel=1e-12), name
+
+
 @pytest.mark.parametrize("name", ["r1", "r2", "r3", "total"])
 def test_terms_are_differentiable_in_the_parameters(name: str) -> None:
     """Against differences at two steps, in a weight of each layer."""
@@ -336,3 +346,31 @@ def test_arguments_are_not_changed() -> None:
 def test_str_gives_the_total_and_the_form() -> None:
     theory = mt.TaylorLoss(1.0, 0.25, -0.5, 0.125, "default")
     assert str(theory) == "0.875 (standard 1, r1 0.25, r2 -0.5, r3 0.125; default form)"
+    drawn = mt.TaylorLoss(1.0, 0.25, -0.5, 0.125, "default", 0.01)
+    assert str(drawn) == "0.875 +- 0.01 (standard 1, r1 0.25, r2 -0.5, r3 0.125; default form)"
+
+
+@pytest.mark.parametrize(("as_printed", "form"), [(False, "default"), (True, "printed")])
+def test_the_form_is_named(as_printed: bool, form: str) -> None:
+    x, loss, augmentation = inputs(3, 2), mt.losses.Logistic(), augmented(RATIOS[0], Bernoulli((2,)), "nominal")
+    found = mt.taylor_loss(TanhNetwork((2,)), loss, x, labels(loss, 3, 1), augmentation, as_printed=as_printed)
+    assert found.form == form and found.error == 0
+
+
+def test_drawn_terms_are_those_of_their_seed() -> None:
+    """And carry the standard error of the terms, which enumerated ones have not."""
+    x, loss, augmentation = inputs(3, 2), mt.losses.Logistic(), augmented(RATIOS[0], Bernoulli((2,)), "nominal")
+    model, y = TanhNetwork((2,)), labels(loss, 3, 1)
+    first, again, other = (
+        mt.taylor_loss(model, loss, x, y, augmentation, directions=32, seed=seed) for seed in (1, 1, 2)
+    )
+    assert first == again and first.total != other.total
+    assert first.error > 0
+
+
+def test_affine_is_affine_in_every_output() -> None:
+    """To rounding, also of a large one; and a network that bends is told from it."""
+    x = inputs(5, 2)
+    for scale in (1.0, 1e6):
+        assert is_affine(lambda z, scale=scale: scale * nn.functional.linear(z, x[:3]), x)
+    assert not is_affine(TanhNetwork((2,), 3), x)

@@ -233,6 +233,20 @@ def test_a_ratio_outside_0_1_is_refused(case: Case, ratio: float) -> None:
         case.law.sample(torch.tensor([0.5, ratio], dtype=torch.float64))
 
 
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (0.5, "float"),
+        (torch.tensor([0, 1]), r"shape \(2,\), torch.int64"),
+        (torch.tensor(0.5), r"shape \(\), torch.float32"),
+        (torch.full((2, 1), 0.5), r"shape \(2, 1\), torch.float32"),
+    ],
+)
+def test_ratios_of_another_kind_are_refused(ratio: object, said: str) -> None:
+    with pytest.raises(TypeError, match=rf"ratio \({said}\): needed is a floating tensor \(n,\)"):
+        Bernoulli((2,)).sample(ratio)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if not case.enumerable], ids=str)
 def test_a_law_without_a_list_of_masks_says_so(case: Case) -> None:
     for method in (case.law.atoms, case.law.count):

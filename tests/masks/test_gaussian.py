@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
 
+from msda_theory import Beta
 from msda_theory.masks import GMix
 from tests import oracles
 from tests.helpers import assert_close
@@ -52,6 +53,23 @@ def test_the_released_kernel_has_the_complement_symmetry(shape: tuple[int, int],
     found, expected = oracles.distribution(there), oracles.distribution(back)
     assert_close(sorted(found), sorted(expected), 2e-12, "masks")
     assert_close(sorted(found.values()), sorted(expected.values()), ALLOWED, "probabilities")
+
+
+@pytest.mark.parametrize("kernel", ["printed", "released"])
+@pytest.mark.parametrize("shape", [(3, 4), (16, 16)])
+def test_sixteen_nodes_between_the_breaks_suffice(shape: tuple[int, int], kernel: str) -> None:
+    """To 1e-10, as `expectation` has it, for a pixel and for two neighbours; one cell would need hundreds of nodes."""
+    law = GMix(shape, kernel=kernel)
+    assert all(0 < low < high < 1 for low, high in pairwise(law.breaks))
+    assert kernel == "released" or min(law.breaks) > 0.5, "the printed kernel is analytic but at 1"
+    coarse, fine = (Beta(1.0, 1.0).rule(nodes, law.breaks) for nodes in (16, 64))
+    probe = torch.zeros(2, law.size, dtype=torch.float64)
+    probe[0, 0], probe[1, :2] = 1.0, 1.0
+    found, expected = (
+        sum(m * law.second_moment(float(r)).quadratic_form(probe) for r, m in zip(rule.ratio, rule.mass, strict=True))
+        for rule in (coarse, fine)
+    )
+    assert_close(found, expected, 1e-10)
 
 
 def test_the_printed_kernel_has_not() -> None:

@@ -13,6 +13,8 @@ from msda_theory import Augmentation, Beta, Mixture
 from msda_theory.masks import SAMPLERS, Bernoulli, CutMix, GMix, HMix, MaskLaw, Mixup, Stochastic, interval_cover
 from msda_theory.masks._averaged import LARGEST_SHARE
 from msda_theory.masks._intervals import interval_count, sliding_sums
+from msda_theory.masks._moments import StationaryMoment, UniformMoment
+from msda_theory.masks._separable import BoxMoment, SeparableMoment
 from msda_theory.masks._shared_sums import integral_image
 from tests import oracles
 from tests.helpers import assert_close
@@ -95,13 +97,62 @@ def _dot(mask: tuple[oracles.Number, ...], row: list[float]) -> float:
 
 
 @every_law
-def test_leading_axes_are_kept(law: MaskLaw) -> None:
+@pytest.mark.parametrize("averaged", [False, True])
+def test_leading_axes_are_kept(law: MaskLaw, averaged: bool) -> None:
     v = vectors(6, law.size)
-    moment = law.second_moment(0.4)
+    moment = Augmentation(Beta(1.0, 1.0), law).seen_second_moment() if averaged else law.second_moment(0.4)
     flat = moment.quadratic_form(v)
     assert_close(moment.quadratic_form(v.reshape(2, 3, -1)), flat.reshape(2, 3), allowed(v).reshape(2, 3), "(2, 3, d)")
     assert_close(moment.quadratic_form(v[0]), flat[0], float(allowed(v)[0]), "(d,)")
     assert moment.quadratic_form(v[:0]).shape == (0,)
+    assert moment.quadratic_form(v.new_zeros(2, 0, law.size)).shape == (2, 0)
+    product, expected = (moment @ v.reshape(2, 3, -1).mT).mT, v @ moment.to_dense()
+    assert_close(product, expected.reshape(2, 3, -1), allowed(v).reshape(2, 3, 1), "(2, 3, d), product")
+    assert_close(moment @ v[0], expected[0], float(allowed(v)[0]), "(d,), product")
+
+
+@every_law
+def test_moments_are_copied_whole(law: MaskLaw) -> None:
+    """What linear_operator makes an operator of again, its arguments, is all that there is to it."""
+    average = Augmentation(Beta(1.0, 1.0), law).seen_second_moment()
+    for moment in (law.second_moment(0.4), average):
+        copied = moment.clone()
+        assert type(copied) is type(moment)
+        assert torch.equal(copied.to_dense(), moment.to_dense())
+        v = vectors(2, law.size, torch.float32)
+        assert torch.equal(copied.quadratic_form(v), moment.quadratic_form(v))
+        assert copied.quadratic_form(v).dtype == (copied @ v.T).dtype == torch.float32
+
+
+def test_stationary_and_uniform_moments_by_hand() -> None:
+    """a_jk = kernel[j-k], and value + [j = k] also where the variance is one; the dtype is that of v."""
+    kernel, v = torch.tensor([[3.0, 1.0, 0.5, 1.0]], dtype=torch.float64), vectors(3, 4)
+    circulant = torch.stack([kernel[0].roll(j) for j in range(4)])
+    uniform = UniformMoment(*torch.tensor([0.25, 1.0], dtype=torch.float64), size=4)
+    for moment, dense in ((StationaryMoment(kernel), circulant), (uniform, torch.eye(4).double() + 0.25)):
+        assert_close(moment.quadratic_form(v), plain_form(dense, v), 8 * allowed(v), "form")
+        assert_close((moment @ v.T).T, v @ dense, 8 * allowed(v)[:, None], "product")
+        assert moment.quadratic_form(v.float()).dtype == (moment @ v.float().T).dtype == torch.float32
+        batch = torch.stack([v, -2 * v])
+        assert_close(moment.quadratic_form(batch), plain_form(dense, v) * torch.tensor([[1.0], [4.0]]), 32 * allowed(v))
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_scaled_products_by_hand(offset: float) -> None:
+    """E[((offset + scale b c^T) . v)^2] over two rows and three columns, summed one by one."""
+    rows, columns, v, scale = vectors(2, 3), vectors(3, 4), vectors(5, 12), -0.25
+    factors = torch.stack([offset + scale * torch.outer(b, c).flatten() for b in rows for c in columns])
+    moment = SeparableMoment(rows, columns, offset=offset, scale=scale)
+    size = rounding(torch.float64, float(factors.abs().max() * v.abs().sum(-1).max()) ** 2, 16)
+    assert_close(moment.quadratic_form(v), (v @ factors.T).square().mean(-1), size, "form")
+    assert_close(moment.to_dense(), factors.T @ factors / 6, size, "matrix")
+
+
+def test_a_box_is_its_indicator_unless_told() -> None:
+    rows, columns = interval_cover(3, 2, "inside"), interval_cover(4, 1, "inside")
+    moment = BoxMoment(rows, columns, sides=(2, 1), sampler="inside")
+    boxes = torch.einsum("ah,bw->abhw", rows, columns).flatten(0, 1).flatten(1)
+    assert_close(moment.to_dense(), boxes.T @ boxes / len(boxes), rounding(torch.float64, 1.0, 16), "E[B B^T]")
 
 
 @every_law

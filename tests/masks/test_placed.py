@@ -30,6 +30,22 @@ def test_a_grid_gives_the_mean(law: mt.masks.MaskLaw, ratio: float) -> None:
     assert_close(masks.mean(0), law.mean(ratio), 1e-13)
 
 
+def test_numbers_on_the_edge_of_a_position_belong_to_it() -> None:
+    """The left ends k/12 divide as evenly as the midpoints: intervals of uniform numbers are closed on the left."""
+    ends = torch.arange(12, dtype=torch.float64) / 12
+    for law in LAWS:
+        points = torch.cartesian_prod(*[ends] * law.uniforms)
+        masks = law.placed(torch.full((len(points),), 0.6, dtype=torch.float64), points)
+        assert_close(masks.mean(0), law.mean(0.6), 1e-13, repr(law))
+
+
+def test_masks_keep_the_dtype_of_the_ratio() -> None:
+    """Those of 1/4 are the same numbers in float32: sides are whole, and values outside the box are rounded once."""
+    points = torch.rand(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    single, double = (LAWS[2].placed(torch.full((20,), 0.25, dtype=d), points) for d in (torch.float32, torch.float64))
+    assert single.dtype == torch.float32 and torch.equal(single, double.float())
+
+
 def test_a_law_without_uniforms_draws() -> None:
     ratio = torch.full((5,), 0.5, dtype=torch.float64)
     law = mt.masks.Bernoulli((4,))

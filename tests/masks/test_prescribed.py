@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -170,6 +171,19 @@ def test_draws_without_a_matrix_of_pixels() -> None:
     assert drawn.std() > 0.1
 
 
+def test_a_product_of_axes_is_drawn_at_any_size() -> None:
+    """65 x 64, above the largest matrix of pixels: the root is taken axis by axis."""
+    moment = product_of(covariance(normal(65, 65)) / 65, covariance(normal(64, 64, seed=1)) / 64)
+    drawn = Gaussian((65, 64), lambda ratio: moment).sample(torch.ones(2, dtype=torch.float64), seed=0)
+    assert drawn.shape == (2, 65, 64) and 0.5 < drawn.std() < 2
+
+
+def test_nothing_is_mixed_where_the_moment_is_zero() -> None:
+    """A = 0 at lambda = 1: the mask is 1 throughout."""
+    law = Gaussian((3,), lambda ratio: torch.zeros(3, 3, dtype=torch.float64))
+    assert_close(law.sample(torch.ones(2, dtype=torch.float64), seed=0), torch.ones(2, 3), 1e-6)
+
+
 def test_no_structure_and_too_many_pixels_is_refused() -> None:
     huge = DiagLinearOperator(torch.ones(4097, dtype=torch.float64))
     with pytest.raises(ValueError, match=r"d = 4097 pixels and no structure.*needed is.*d <= 4096"):
@@ -197,6 +211,13 @@ def test_bad_moments_are_refused(given: Callable[[float], Tensor], error: type[E
 def test_a_moment_that_is_no_function_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match=r"second_moment is a Tensor: needed is a function.*\(4, 4\)"):
         Gaussian((2, 2), torch.eye(4))  # type: ignore[arg-type]
+
+
+def test_the_law_names_its_moment() -> None:
+    """By the function's name, or as it shows itself where it has none."""
+    given = partial(torch.add, AXES[0])
+    assert repr(Gaussian((4,), covariance)) == "Gaussian((4,), covariance)"
+    assert repr(Gaussian((4,), given)) == f"Gaussian((4,), {given!r})"
 
 
 def test_the_moment_is_neither_changed_nor_asked_for_twice() -> None:

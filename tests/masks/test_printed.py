@@ -79,6 +79,8 @@ def test_line_3_of_eq_11(shape: tuple[int, int]) -> None:
         stated = factor * torch.exp(torch.tensor(squares).double() * -math.pi * steepness / ((1 - ratio) * area))
         assert_close(gmix_plane_coefficients(shape, ratio, as_printed=as_printed).to_dense(), stated, ALLOWED)
     assert (gmix_plane_coefficients(shape, 1.0).to_dense() == 0).all()
+    printed = gmix_plane_coefficients(shape, ratio, as_printed=True).to_dense()
+    assert torch.equal(gmix_plane_coefficients(shape, ratio).to_dense(), printed), "(11) unless the other is asked for"
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (8, 8), (2, 9)])

@@ -41,6 +41,19 @@ def test_stochastic_at_its_ends(sampler: str) -> None:
         assert set(cutmix.sample(torch.full((20,), ratio)).flatten().tolist()) <= {0.0, 1.0}
 
 
+def test_stochastic_is_one_as_often_as_the_other_unless_told() -> None:
+    found = Stochastic((3, 4), sampler="clip").second_moment(0.4).to_dense()
+    parts = [law.second_moment(0.4).to_dense() for law in (Mixup((3, 4)), CutMix((3, 4), sampler="clip"))]
+    assert_close(found, (parts[0] + parts[1]) / 2, ALLOWED)
+
+
+def test_the_largest_list_of_bernoulli_masks_is_made() -> None:
+    """2^16 of them, whose probabilities sum to one."""
+    atoms = Bernoulli((4, 4)).atoms(0.3)
+    assert len(atoms.masks) == 2**16
+    assert_close(atoms.probabilities.sum(), 1.0, rounding(torch.float64, 1.0, 2**10))
+
+
 def test_the_structured_operators_need_no_dense_matrix() -> None:
     """A million pixels: a product with a vector, and one entry; the dense matrix would take 8 TB."""
     ones = torch.ones(1000 * 1000, 1, dtype=torch.float64)

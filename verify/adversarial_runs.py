@@ -40,43 +40,22 @@ class AttackedCurves(RunCurves):
         return RunCurves(self.seed, self.iterations, path, path)
 
 
-def train_under_attack(
-    model_name: str,
-    seed: int,
-    *,
-    iterations: int = 250,
-    samples: int = 50,
-    noise: float = 0.1,
-    step: float = 1.0,
-    records: int = 40,
-    order: int = 4,
-) -> AttackedCurves:
-    """Four trainings from one initialisation, as `training_runs.trajectories` has it; `order` is the number of
-    quadrature nodes of the Mixup loss.
+def train_under_attack(model_name: str, seed: int, *, order: int = 4, **setup: Any) -> AttackedCurves:
+    """Four trainings from one initialisation, in the setup that `training_runs.trajectories` takes; `order` is the
+    number of quadrature nodes of the Mixup loss.
     """
 
     def mixup(loss: Loss, x: Tensor, y: Tensor) -> Objective:
         return ExactObjective(loss, x, y, Augmentation(Beta(1.0, 1.0), Mixup((2,))), order=order)
 
-    sizes: dict[str, Any] = {"iterations": iterations, "samples": samples, "noise": noise, "records": records}
     trained_by = (_exact, _approximate, mixup, standard_objective)
-    times, paths = trajectories(model_name, _exact, _approximate, trained_by, seed, step=step, **sizes)
+    times, paths = trajectories(model_name, _exact, _approximate, trained_by, seed, **setup)
     return AttackedCurves(seed, times, *paths)
 
 
-def train_on_attacks(
-    model_name: str,
-    seed: int,
-    *,
-    iterations: int = 250,
-    samples: int = 50,
-    noise: float = 0.1,
-    step: float = 1.0,
-    records: int = 40,
-) -> RunCurves:
+def train_on_attacks(model_name: str, seed: int, **setup: Any) -> RunCurves:
     """The first of these trainings alone, with the exact loss: `train_under_attack(...).along("by_exact")`."""
-    sizes: dict[str, Any] = {"iterations": iterations, "samples": samples, "noise": noise, "records": records}
-    times, (path,) = trajectories(model_name, _exact, _approximate, (_exact,), seed, step=step, **sizes)
+    times, (path,) = trajectories(model_name, _exact, _approximate, (_exact,), seed, **setup)
     return RunCurves(seed, times, path, path)
 
 

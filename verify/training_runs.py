@@ -102,11 +102,11 @@ def trajectories(
     trained_by: Sequence[ObjectiveOf],
     seed: int,
     *,
-    iterations: int,
-    samples: int,
-    noise: float,
-    step: float,
-    records: int,
+    iterations: int = 250,
+    samples: int = 50,
+    noise: float = 0.1,
+    step: float = 1.0,
+    records: int = 40,
 ) -> tuple[tuple[int, ...], list[Trajectory]]:
     """Train from one initialisation by full-batch gradient descent of fixed `step`, with each objective of
     `trained_by`: the recorded iterations, and what the two losses are there.  Deterministic in `seed`.

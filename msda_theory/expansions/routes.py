@@ -18,7 +18,7 @@ from torch.func import grad, jacrev, vmap
 
 from msda_theory.derivatives import explained, jacobian, refusals_explained, single
 from msda_theory.expansions.moves import Directions, Moves
-from msda_theory.jets import JetRefusedError, Slopes, made, propagate, watched
+from msda_theory.jets import JetRefusedError, Propagated, Slopes, made, propagate, watched
 
 #: bytes of the slopes that are made at once: what stays in a processor's cache, and keeps a device busy
 CHUNK = {"cpu": 7 * 2**15, "cuda": 2**28}
@@ -75,8 +75,11 @@ def by_jets(
 ) -> tuple[Tensor, Tensor]:
     """In collapsed Taylor mode."""
     with refusals_explained():
-        f = propagate(model, x, directions, at_once)
-        slopes, bend = f.slopes_and_bend if needed else (f.value.new_zeros(()), f.bend)
+        return _read(propagate(model, x, directions, at_once), residual, needed)
+
+
+def _read(f: Propagated, residual: Tensor, needed: bool) -> tuple[Tensor, Tensor]:
+    slopes, bend = f.slopes_and_bend if needed else (f.value.new_zeros(()), f.bend)
     return slopes, (bend * residual).sum(-1)
 
 
@@ -146,8 +149,9 @@ def _passage(model: Model, x: Tensor, directions: Slopes, residual: Tensor, need
         return _Passage(0, straight=True)
     with torch.no_grad(), watched() as widths:
         try:
-            straight = propagate(model, x, directions).straight
-            ours = by_jets(model, x, directions, residual, needed, None)
+            with refusals_explained():
+                f = propagate(model, x, directions)
+                ours = _read(f, residual, needed)
             width = max(widths, default=0)
             theirs = by_reverse_mode(model, x, directions, residual, needed, None)
         except (JetRefusedError, RuntimeError, TypeError, AttributeError, NotImplementedError):
@@ -155,7 +159,7 @@ def _passage(model: Model, x: Tensor, directions: Slopes, residual: Tensor, need
     allowed = torch.finfo(x.dtype).eps ** 0.5
     pairs = list(zip(ours, theirs, strict=True))[0 if needed else 1 :]
     agree = (bool((a - b).abs().max() <= allowed * (1e-6 + b.abs().max())) for a, b in pairs)
-    return _Passage(width, straight) if all(agree) else None
+    return _Passage(width, f.straight) if all(agree) else None
 
 
 def _gradient_width(directions: int, x: Tensor, residual: Tensor) -> int:

@@ -21,7 +21,7 @@ def generic(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     """Any function that torch can differentiate twice forwards."""
     g, jets, back = function_of_jets(func, args, kwargs)
     values, along = tuple(z.value for z in jets), tuple(z.full_slopes for z in jets)
-    straight = all(z.bend is None for z in jets)
+    bends = () if all(z.bend is None for z in jets) else tuple(z.full_bend for z in jets)
 
     def image(k: int, value: Tensor) -> Jet:
         def own(*v: Tensor) -> Tensor:
@@ -34,10 +34,10 @@ def generic(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
             return jvp(lambda *v: jvp(own, v, direction)[1], values, direction)[1]
 
         def bend(curved: Tensor, *bent: Tensor) -> Tensor:
-            return curved if straight else curved + _forwards(first)(*bent)
+            return curved + _forwards(first)(*bent) if bent else curved
 
         curved = Total(lambda *v: _forwards(vmap(second))(*v).sum(0), along)
-        return Jet(value, Slopes(_forwards(vmap(first)), along), Bend(bend, (curved, *(z.full_bend for z in jets))))
+        return Jet(value, Slopes(_forwards(vmap(first)), along), Bend(bend, (curved, *bends)))
 
     with differentiable():
         return back([image(k, value) for k, value in enumerate(g(*values))])

@@ -90,11 +90,10 @@ def total(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     signs = {"rsub": (-1, 1), "sub": (1, -1)}.get(name, (1, 1))
     factors = signs[0], signs[1] * kwargs.get("alpha", 1)
     jets = [(z, factor) for z, factor in zip((a, b), factors, strict=True) if isinstance(z, Jet)]
-    axes = [value.ndim - z.value.ndim for z, _ in jets]
+    terms = [(factor, value.ndim - z.value.ndim) for z, factor in jets]
 
     def slopes(*before: Tensor) -> Tensor:
-        terms = zip(before, axes, jets, strict=True)
-        return full(sum(factor * aligned(v, more) for v, more, (_, factor) in terms), value)
+        return full(sum(factor * aligned(v, axes) for v, (factor, axes) in zip(before, terms, strict=True)), value)
 
     shared = all(z.slopes.shared for z, _ in jets)
     bent = [(z.bend, factor) for z, factor in jets if z.bend is not None]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -175,7 +176,8 @@ def _enumerate(
 
     def at(order: int) -> tuple[Array, float]:
         nonlocal evaluations, size
-        table = _table(augmentation, order)
+        with _sobol_named():
+            table = augmentation.table(order)
         evaluations += _affordable(len(x) ** 2 * len(table), augmentation, model, x)
         sums = _block_sums(model, loss, x, labels, table.to(x))
         value, size = map(total, sums.T.tolist())
@@ -186,9 +188,11 @@ def _enumerate(
     return ExactLoss(float(value), error + rounding, "enumerate", evaluations)
 
 
-def _table(augmentation: Augmentation, order: int) -> MixTable:
+@contextmanager
+def _sobol_named() -> Iterator[None]:
+    """Where masks cannot be listed, the error names Sobol points too."""
     try:
-        return augmentation.table(order)
+        yield
     except NotEnumerableError as error:
         raise NotEnumerableError(f"{error}{OR_SOBOL}") from None
 
@@ -212,10 +216,8 @@ def enumeration_cost(model: Callable[[Tensor], Tensor], x: Tensor, augmentation:
     Raises NotEnumerableError where the mask law has no list of masks.
     """
     orders = [1] if augmentation.exact_in_ratio else [FIRST_ORDER, 2 * FIRST_ORDER, 4 * FIRST_ORDER]
-    try:
+    with _sobol_named():
         counts = [law.count(ratio) for order in orders for law, ratio, _, _ in augmentation.nodes(order)]
-    except NotEnumerableError as error:
-        raise NotEnumerableError(f"{error}{OR_SOBOL}") from None
     evaluations = len(x) ** 2 * sum(counts)
     with torch.no_grad():
         return evaluations, evaluations * seconds_each(model, x)

@@ -19,7 +19,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     start, bar = time.monotonic(), None
     try:
         for done, item in enumerate(items):
-            if bar is None and CONSOLE.is_terminal and time.monotonic() - start > PATIENCE:
+            if bar is None and time.monotonic() - start > PATIENCE and CONSOLE.is_terminal:
                 bar = Progress(console=CONSOLE, transient=True)
                 bar.start()
                 task = bar.add_task(description, total=len(items) if isinstance(items, Collection) else total)

@@ -21,7 +21,7 @@ from msda_theory.expansions.moves import Directions, Moves
 from msda_theory.jets import JetRefusedError, Propagated, Slopes, made, propagate, watched
 
 #: bytes of the slopes that are made at once: what stays in a processor's cache, and keeps a device busy
-CHUNK = {"cpu": 7 * 2**15, "cuda": 2**28}
+CHUNK = {"cpu": 2**18, "cuda": 2**28}
 #: samples that go together though their slopes are wider, and the bytes up to which they do
 LEAST, LARGEST = 8, 2**24
 #: directions that jets are to take at once: the fewer, the more samples go together; and where slopes are wider

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from itertools import count
+from weakref import ref
 
 from torch import Tensor
 
 Map = Callable[..., Tensor]
+#: rows that are added up one by one
+FEW = 4
 _numbers = count()
 
 
@@ -23,8 +26,13 @@ class Recipe:
     kept : the tensor, where it is made once and for all
     """
 
-    def __init__(self, make: Map, parents: tuple[Recipe, ...], *, kept: Tensor | None = None) -> None:
-        self.make, self.parents, self.kept, self.number = make, parents, kept, next(_numbers)
+    def __init__(self, make: Map, parents: tuple[Recipe, ...]) -> None:
+        self.make, self.parents, self.number = make, parents, next(_numbers)
+        self.kept: Tensor | None = None
+
+    def keep(self, tensor: Tensor) -> None:
+        """For good; without its parents, which know it: both would live until Python looks for cycles."""
+        self.kept, self.parents = tensor, ()
 
 
 class Slopes(Recipe):
@@ -37,12 +45,12 @@ class Slopes(Recipe):
         super().__init__(make, parents)
         self.shared = shared
         self._images: dict[Hashable, tuple[object, Slopes]] = {}
-        self._squares: Total | None = None
+        self._squares: Callable[[], Total | None] = lambda: None
 
     @classmethod
     def of(cls, slopes: Tensor) -> Slopes:
         given = cls(lambda: slopes, (), shared=slopes.shape[1] == 1)
-        given.kept = slopes
+        given.keep(slopes)
         return given
 
     def then(self, g: Map, key: Hashable, owner: object = None) -> Slopes:
@@ -62,10 +70,12 @@ class Slopes(Recipe):
         return Slopes(lambda v: v * factor, (self,))
 
     def squares(self) -> Total:
-        """The sum of their squares over the directions, (b, ...); the same again."""
-        if self._squares is None:
-            self._squares = Total(lambda v: v.square().sum(0), (self,))
-        return self._squares
+        """The sum of their squares over the directions, (b, ...); the same again, while it is in use or kept."""
+        squares = self._squares()
+        if squares is None:
+            squares = Total(sum_of_squares, (self,))
+            self._squares = (lambda: squares) if self.shared else ref(squares)
+        return squares
 
 
 class Total(Recipe):
@@ -74,6 +84,16 @@ class Total(Recipe):
     def __init__(self, make: Map, parents: tuple[Slopes, ...]) -> None:
         super().__init__(make, parents)
         self.shared = all(slopes.shared for slopes in parents)
+
+
+def sum_of_squares(v: Tensor) -> Tensor:
+    """Over the first axis; of few and large rows without their squares beside them."""
+    if len(v) not in range(1, FEW + 1):
+        return v.square().sum(0)
+    total = v[0].square()
+    for row in v[1:]:
+        total.addcmul_(row, row)
+    return total
 
 
 class Bend(Recipe):

@@ -56,57 +56,53 @@ def _needed(wanted: Sequence[Recipe]) -> list[Recipe]:
 def _make_shared(recipes: Sequence[Recipe], found: Made) -> None:
     """Once and for all, along all directions together."""
     for recipe in recipes:
-        recipe.kept = found[recipe] = recipe.make(*(found[parent] for parent in recipe.parents))
+        found[recipe] = recipe.make(*(found[parent] for parent in recipe.parents))
+        recipe.keep(found[recipe])
 
 
 def _sweep(recipes: Sequence[Recipe], found: Made, wanted: Sequence[Recipe], at_once: int | None) -> None:
     """Slopes and totals that differ from sample to sample, a group of directions after the other."""
     if not recipes:
         return
-    steps = _steps(recipes)
+    steps, widths = _steps(recipes), _widths.get()
     given = {parent: found[parent] for recipe in recipes for parent in recipe.parents if parent in found}
+    totals = {recipe for recipe in recipes if isinstance(recipe, Total)}
+    collected: dict[Recipe, list[Tensor]] = {recipe: [] for recipe in recipes if recipe in wanted}
     count = len(next(iter(given.values())))
-    collected: dict[Recipe, list[Tensor]] = {}
     for start in range(0, count, at_once or max(count, 1)) or (0,):
         group = slice(start, start + (at_once or count))
         here = {recipe: slopes[group] for recipe, slopes in given.items()}
         for step in steps:
             recipe, new = step.recipe, step.made(here)
-            if isinstance(recipe, Total):
-                found[recipe] = found[recipe] + new if recipe in found else new
+            if recipe in totals:
+                found[recipe] = found[recipe].add_(new) if recipe in found else new
                 continue
-            _note(new)
             here[recipe] = new
-            if recipe in wanted:
-                collected.setdefault(recipe, []).append(new)
+            if widths is not None:
+                widths.append(new[:1, :1].numel())
+            if recipe in collected:
+                collected[recipe].append(new)
     found |= {recipe: torch.cat(parts) for recipe, parts in collected.items()}
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A recipe, and of each of its parents whether it is the last that needs it."""
+    """A recipe, and its parents, each with whether it is the last that needs it."""
 
     recipe: Recipe
-    last: tuple[bool, ...]
+    parents: tuple[tuple[Recipe, bool], ...]
 
     def made(self, found: Made) -> Tensor:
         """The recipe's tensor; those of the parents that nothing else needs are let go."""
-        pairs = zip(self.recipe.parents, self.last, strict=True)
-        return self.recipe.make(*[found.pop(parent) if last else found[parent] for parent, last in pairs])
+        return self.recipe.make(*[found.pop(parent) if last else found[parent] for parent, last in self.parents])
 
 
 def _steps(recipes: Sequence[Recipe], wanted: Sequence[Recipe] = ()) -> list[_Step]:
     needed, steps = set(wanted), []
     for recipe in reversed(recipes):
-        last = []
+        parents = []
         for parent in reversed(recipe.parents):
-            last.append(parent not in needed)
+            parents.append((parent, parent not in needed))
             needed.add(parent)
-        steps.append(_Step(recipe, tuple(reversed(last))))
+        steps.append(_Step(recipe, tuple(reversed(parents))))
     return steps[::-1]
-
-
-def _note(slopes: Tensor) -> None:
-    widths = _widths.get()
-    if widths is not None:
-        widths.append(slopes[:1, :1].numel())

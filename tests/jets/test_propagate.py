@@ -1,12 +1,16 @@
 """Jets through networks and single operations, against dense Hessians and finite differences."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from msda_theory.derivatives import contracted_hessian, explained, jacobian
-from msda_theory.jets import Jet, JetRefusedError, Propagated, made, propagate
+from msda_theory.jets import Jet, JetRefusedError, Propagated, Slopes, made, propagate
+from msda_theory.jets._slopes import sum_of_squares
 from tests.helpers import assert_close
 from verify.tolerances import difference_quotient, rounding
 
@@ -187,6 +191,32 @@ def test_what_is_not_needed_is_not_made():
     found = propagate(lambda z: last(z.sin()), torch.randn(7, 5), torch.randn(4, 7, 5), 3)
     assert found.bend.shape == (7, 3) and not asked
     assert found.slopes.shape == (4, 7, 3) and asked == [3, 1]
+
+
+def test_nothing_outlives_its_use():
+    """Recipes that know one another would keep every chunk's tensors until Python looks for cycles."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1)).requires_grad_(False)
+    directions = Slopes.of(torch.eye(3)[:, None])
+    gc.collect()
+    gc.disable()
+    try:
+        f = propagate(model, torch.ones(2, 3), directions, at_once=2)
+        assert f.bend.shape == (2, 1)
+        recipes, seen = [], [f.jet.bend]
+        for recipe in seen:
+            seen += recipe.parents
+            recipes += [] if getattr(recipe, "shared", False) else [weakref.ref(recipe)]
+        assert len(recipes) > 4
+        del f, recipe, seen
+        assert [recipe() for recipe in recipes] == [None] * len(recipes)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5])
+def test_sums_of_squares(count):
+    v = torch.arange(6.0 * count).view(count, 2, 3)
+    assert torch.equal(sum_of_squares(v), (v * v).sum(0))
 
 
 def test_networks_that_do_not_bend(x, directions):

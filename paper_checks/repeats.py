@@ -17,9 +17,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,18 @@ def attempt(task: Task) -> Run:
         else:
             alarm = "; ".join(record.differences({task.claim: finding}))
     seconds = time.process_time() - start
-    _forget()
     return Run(task.claim, task.index, task.seed, task.faulty, bool(trial.looks), seconds, alarm)
 
 
+def attempt_all(tasks: Sequence[Task]) -> list[Run]:
+    """Runs at one seed, whose checks share what they train; then the caches that are kept by seed are emptied."""
+    try:
+        return [attempt(task) for task in tasks]
+    finally:
+        _forget()
+
+
 def _forget() -> None:
-    """Empty the caches that are kept by seed: trained networks of seeds that do not come again."""
     for name, module in list(sys.modules.items()):
         if name.startswith(("paper_checks.", "verify.")):
             for kept in vars(module).values():
@@ -95,19 +102,21 @@ def _forget() -> None:
                     kept.cache_clear()
 
 
-def first_runs(chosen: Sequence[Claim], repeats: Repeats) -> list[Task]:
-    """A run of every claim that has none, cheapest first."""
-    return [Task(name, 0) for name in _cheapest_first(chosen) if not repeats.of(name).honest]
+def first_runs(chosen: Sequence[Claim], repeats: Repeats) -> list[list[Task]]:
+    """A run of every claim that has none, each by itself, cheapest first."""
+    return [[Task(name, 0)] for name in _cheapest_first(chosen) if not repeats.of(name).honest]
 
 
-def further_runs(chosen: Sequence[Claim], repeats: Repeats, seeds: int) -> Iterator[Task]:
-    """The other runs of those that ask for their seed: claim by claim, cheapest first."""
-    for name, seconds in _cheapest_first(chosen).items():
-        done = repeats.of(name)
-        if done.asks:
-            yield from (Task(name, k) for k in range(seeds) if k not in done.honest)
-        if done.asks and seconds <= CHEAP:
-            yield from (Task(name, k, faulty=True) for k in range(min(FAULTY, seeds)) if k not in done.faulty)
+def further_runs(chosen: Sequence[Claim], repeats: Repeats, seeds: int) -> list[list[Task]]:
+    """The other runs of those that ask for their seed: seed by seed, at each the cheapest first."""
+    asking = {name: seconds for name, seconds in _cheapest_first(chosen).items() if repeats.of(name).asks}
+    found = []
+    for k in range(seeds):
+        honest = [Task(name, k) for name in asking if k not in repeats.of(name).honest]
+        cheap = [name for name, seconds in asking.items() if seconds <= CHEAP and k < FAULTY]
+        faulty = [Task(name, k, faulty=True) for name in cheap if k not in repeats.of(name).faulty]
+        found.append(honest + faulty)
+    return [tasks for tasks in found if tasks]
 
 
 def _cheapest_first(chosen: Sequence[Claim]) -> dict[str, float]:
@@ -117,10 +126,9 @@ def _cheapest_first(chosen: Sequence[Claim]) -> dict[str, float]:
     return dict(sorted(seconds.items(), key=lambda item: item[1]))
 
 
-def run(tasks: Iterable[Task], repeats: Repeats, path: Path, jobs: int, progress: Progress) -> None:
+def run(tasks: Sequence[Sequence[Task]], repeats: Repeats, path: Path, jobs: int, progress: Progress) -> None:
     """Run the tasks and keep what comes of them: an alarm at once, the rest every few seconds and at the end."""
-    tasks = list(tasks)
-    bar, saved = progress.add_task("runs", total=len(tasks)), time.monotonic()
+    bar, saved = progress.add_task("runs", total=sum(map(len, tasks))), time.monotonic()
     try:
         for done in _attempts(tasks, jobs):
             repeats.add(done)
@@ -134,13 +142,13 @@ def run(tasks: Iterable[Task], repeats: Repeats, path: Path, jobs: int, progress
         write(path, repeats)
 
 
-def _attempts(tasks: Sequence[Task], jobs: int) -> Iterator[Run]:
+def _attempts(tasks: Sequence[Sequence[Task]], jobs: int) -> Iterator[Run]:
     if jobs == 1:
-        yield from map(attempt, tasks)
+        yield from chain.from_iterable(map(attempt_all, tasks))
         return
     with runner.workers(jobs) as pool:
-        for future in as_completed([pool.submit(attempt, task) for task in tasks]):
-            yield future.result()
+        for future in as_completed([pool.submit(attempt_all, some) for some in tasks]):
+            yield from future.result()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -132,6 +132,13 @@ def test_values_keep_the_dtype_and_leave_the_arguments(dtype: torch.dtype) -> No
     assert_close(found, reference, rounding(dtype, float(reference.abs().max()), 100))
 
 
+def test_the_dtype_is_that_of_x_whatever_the_weights() -> None:
+    found = adversarial_loss_linear(WEIGHT, X.float(), Y, RADII)
+    reference = adversarial_loss_linear(WEIGHT, X, Y, RADII, bias=0.0)
+    assert found.dtype == torch.float32
+    assert_close(found, reference, rounding(torch.float32, float(reference.abs().max()) + 1, 40))
+
+
 def test_taylor_has_a_gradient_in_the_parameters() -> None:
     model = relu_network(2)
     adversarial_taylor(model, X, Y, 0.1).mean().backward()
@@ -158,6 +165,28 @@ def homogeneous_networks() -> list[nn.Module]:
 @pytest.mark.parametrize("index", range(4))
 def test_homogeneous_networks_are_let_through(index: int, dtype: torch.dtype) -> None:
     require_homogeneous(homogeneous_networks()[index].to(dtype), inputs(20, 64).to(dtype))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-9, 1e9])
+def test_homogeneous_networks_are_let_through_at_any_scale(scale: float) -> None:
+    for network in homogeneous_networks():
+        require_homogeneous(network.double(), scale * inputs(5, 64))
+
+
+def test_a_bias_is_seen_beside_larger_samples() -> None:
+    """f - grad f . x = 1 at both samples, below the rounding of 1e20 at the first."""
+    x = torch.tensor([[1e20, 0.0], [1.0, 2.0]], dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"f = 4 and grad f . x = 3 at sample 1;"):
+        require_homogeneous(shifted, x)
+
+
+def test_a_function_that_is_not_homogeneous_is_named() -> None:
+    with pytest.raises(ValueError, match="model: shifted has f = "):
+        require_homogeneous(shifted, X)
+
+
+def shifted(v: Tensor) -> Tensor:
+    return v.sum(1) + 1
 
 
 def with_bias(size: float) -> nn.Module:

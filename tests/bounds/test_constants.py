@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from msda_theory import Augmentation, Beta, masks, taylor_loss
+from msda_theory import Augmentation, Beta, Discrete, masks, taylor_loss
 from msda_theory.bounds import SharedConstants, adversarial_taylor, shared_constants
 from msda_theory.losses import Logistic
 from tests.helpers import Model, assert_close, inputs
@@ -306,11 +306,12 @@ def test_float32_stays_float32() -> None:
     assert shared_constants(models, x, y, MIXUP, 0.3).kappa.dtype == torch.float64
 
 
-def test_a_product_that_is_0_but_for_rounding_is_none() -> None:
+@pytest.mark.parametrize("scale", [1.0, 1e9])
+def test_a_product_that_is_0_but_for_rounding_is_none(scale: float) -> None:
     """theta at right angles to a sample, up to rounding, and the label on the other side."""
     theta = torch.tensor([0.1, 0.7, -0.3], dtype=torch.float64)
     x = torch.tensor([[7.0, -1.0, 0.0], [0.3, 0.0, 0.1], [1.0, 2.0, 0.0]], dtype=torch.float64)
-    x = torch.cat([x, -x])
+    x = scale * torch.cat([x, -x])
     for side in (0, 1):
         y = torch.tensor([side, side, 1, 1 - side, 1 - side, 0])
         assert not shared_constants([linear(theta)], x, y, on(3), 0.5).good[[0, 1, 3, 4]].any()
@@ -329,6 +330,7 @@ Y = predicted(linear(FIRST), X)
     [
         ([], X, Y, 0.3, "models is empty"),
         ([linear(FIRST)], X, Y, 1.0, "tau=1.0: needed is a number in (0, 1)"),
+        ([linear(FIRST)], X, Y, 0.0, "tau=0.0: needed is a number in (0, 1)"),
         ([linear(FIRST)], X[:, :, :2], Y, 0.3, "the mask mixes arrays of shape (2, 3)"),
         ([linear(FIRST), linear(-FIRST)], X, Y, 0.3, "models[1] has (2y-1) grad f . z = -"),
         ([curved], X, predicted(curved, X), 0.3, "model: function has a Hessian"),
@@ -346,8 +348,30 @@ def test_the_error_names_the_sample_and_its_label() -> None:
     for augmentation in LAWS:
         models, x, y = case(augmentation, 0)
         y[3] = 1 - y[3]
-        with pytest.raises(ValueError, match=rf"models\[0\].* at sample 3, whose label is {int(y[3])}"):
+        with pytest.raises(ValueError, match=rf"models\[0\].* at sample 3, whose label is {int(y[3])}") as refused:
             shared_constants(models, x, y, augmentation, 0.3)
+        named = re.search(r"grad f \. z = (\S+) at", str(refused.value))
+        expected = -abs(
+            sum(g * v for g, v in zip(Biased(0).gradient(x[3].flatten()), seen(x, augmentation)[3], strict=True))
+        )
+        assert named is not None
+        assert_close(float(named[1]), expected, 1e-5 * abs(expected), "printed to six digits")
+
+
+def test_a_product_below_0_is_seen_beside_larger_samples() -> None:
+    """At samples 1 and 2 the product is a rounding of 1e13; at sample 0 it is -1/2 times E_D~[1-lambda]."""
+    large = torch.tensor([1e13, 1 - 1e13], dtype=torch.float64)
+    small = torch.tensor([0.5, 0.0], dtype=torch.float64)
+    x = torch.stack([small, large, -large, -small])
+    with pytest.raises(ValueError, match=rf"z = {-0.5 * SHARE:.6g} at sample 0, whose label is 0"):
+        shared_constants([lambda z: z.sum(1)], x, torch.zeros(4), on(2), 0.5)
+
+
+def test_a_cosine_of_tau_is_good() -> None:
+    """e_1 and (1, 1, 1, 1) have the cosine 1/2, and E_D~[1-lambda] = 1/2 at lambda = 1/2."""
+    x, half = 2 * torch.ones(1, 4, dtype=torch.float64), Augmentation(Discrete((0.5,), (1.0,)), masks.Mixup((4,)))
+    found = shared_constants([lambda z: z[:, 0]], torch.cat([x, -x]), torch.tensor([1, 0]), half, 0.5)
+    assert found.good.tolist() == [True, True] and found.smallest_deviation == 2
 
 
 def test_one_network_is_no_sequence_of_networks() -> None:

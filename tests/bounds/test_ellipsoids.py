@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from msda_theory.bounds import Ball, Ellipsoid, Intersection, Union
+from msda_theory.bounds import Ball, Body, Ellipsoid, Intersection, Maximum, Union
 from verify.tolerances import rounding
 
 P = 4
@@ -92,6 +92,16 @@ def test_an_intersection_is_infinite_only_where_all_ellipsoids_are() -> None:
     assert bool(torch.isinf(Union(flat).support(u)[[0, 1, 2, 3]]).all())
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_suprema_grow_with_the_length_of_u_from_zero_on(count: int) -> None:
+    both = Intersection([Ellipsoid(matrix(P, 30 + k), 1.0) for k in range(count)])
+    found = both.maximum(torch.zeros(2, P, dtype=torch.float64))
+    assert not bool(found.value.any()) and not bool(found.at.any()) and not bool(found.gap.any())
+    u = rows(6)
+    for length in (1e-9, 1e9):
+        torch.testing.assert_close(both.support(length * u) / length, both.support(u), rtol=1e-9, atol=0)
+
+
 def test_a_redundant_ellipsoid_changes_nothing() -> None:
     u, small = rows(6), Ellipsoid(matrix(P, 5), 1.0)
     wide = Ellipsoid(0.01 * small.matrix, 1.0)
@@ -109,6 +119,27 @@ def test_a_union_is_the_larger_and_an_intersection_at_most_the_smaller() -> None
     assert bool((Intersection(bodies).support(u) < supports.amin(0)).all())
 
 
+class Enclosed(Body):
+    """A set in R of which a supremum is known to lie in [value - gap, value]."""
+
+    def __init__(self, value: float, gap: float) -> None:
+        self.value, self.gap = value, gap
+
+    @property
+    def dimension(self) -> int:
+        return 1
+
+    def _maximum(self, u: torch.Tensor) -> Maximum:
+        return Maximum(self.value * u[:, 0], (self.value - self.gap) * u, self.gap * u[:, 0])
+
+
+def test_a_union_has_the_largest_bound_and_the_best_point() -> None:
+    """Of a supremum in [1, 2] and one in [1.5, 1.75]: all that is known is [1.5, 2]."""
+    found = Union([Enclosed(2.0, 1.0), Enclosed(1.75, 0.25)]).maximum(torch.ones(2, 1))
+    assert found.value.tolist() == [2, 2] and found.at.tolist() == [[1.5], [1.5]] and found.gap.tolist() == [0.5, 0.5]
+    assert Union([Enclosed(math.inf, 0.0), Enclosed(1.0, 0.0)]).maximum(torch.ones(1, 1)).gap.tolist() == [0]
+
+
 def test_expected_square_is_the_mean_of_squared_supports() -> None:
     points, ellipsoid = rows(50), Ellipsoid(matrix(P, 4), 1.5)
     mean = float(ellipsoid.support(points).square().mean())
@@ -116,13 +147,16 @@ def test_expected_square_is_the_mean_of_squared_supports() -> None:
     assert Ellipsoid(matrix(2, 4), 1.0).expected_square(matrix(P, 5)) == math.inf
     on_range = matrix(2, 4)
     assert Ellipsoid(on_range, 3.0).expected_square(on_range) == pytest.approx(3 * 2, rel=1e-10)
+    single = ellipsoid.expected_square((points.mT @ points / 50).float())
+    assert single == pytest.approx(mean, rel=rounding(torch.float32, float(torch.linalg.cond(ellipsoid.matrix)), 50))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dtype_and_leading_axes_are_the_callers(dtype: torch.dtype) -> None:
     bodies = [Ellipsoid(matrix(P, 1), 1.0), Ball(0.3, P)]
     u = rows(6).reshape(2, 3, P)
-    for body in (bodies[0], Intersection(bodies), Union(bodies)):
+    three = Intersection([*bodies, Ellipsoid(matrix(P, 2), 1.0)])
+    for body in (bodies[0], Intersection(bodies), three, Union(bodies)):
         found = body.maximum(u.to(dtype))
         assert found.value.dtype == found.at.dtype == found.gap.dtype == dtype
         assert found.value.shape == found.gap.shape == (2, 3) and found.at.shape == u.shape

@@ -145,6 +145,27 @@ def test_masked_glm_bound_does_not_change_with_the_unit_of_the_loss():
     assert printed[1] == pytest.approx(printed[0] / 2, rel=1e-12)
 
 
+def test_masked_glm_bound_by_hand():
+    """gamma^2/rho = 8 and gamma/rho = 4, so both levels are 2; the trace is 3 times the rank, 2 (6 + 2) / 4 = 4."""
+    _, covariance = law()
+    for printed in (False, True):
+        found = masked_glm_bound(2.0, 0.5, covariance, covariance / 3, 4, as_printed=printed)
+        assert found == pytest.approx(2, rel=1e-12)
+
+
+def test_a_second_moment_may_be_of_another_precision():
+    """A^+ is in float64, the trace of A^+ C too."""
+    _, covariance = law()
+    for printed in (False, True):
+        single, double = (
+            masked_network_bound(1.0, covariance / 3, c, torch.zeros(2, dtype=c.dtype), 4, as_printed=printed)
+            for c in (covariance.float(), covariance)
+        )
+        assert single == pytest.approx(double, rel=rounding(torch.float32, 1.0, 100))
+    single = masked_glm_bound(2.0, 0.5, covariance.float(), covariance / 3, 4, as_printed=True)
+    assert single == pytest.approx(2, rel=rounding(torch.float32, 1.0, 100))
+
+
 def test_masked_glm_bound_is_above_the_complexity_of_a_line():
     """x = +-1, a = rho^(1/2) |theta| exactly: s^(3/2)/6 <= gamma / rho^(1/2), n = 2: E|xi_1 + xi_2| / 2 = 1/2."""
     one = torch.ones(1, 1, dtype=torch.float64)

@@ -12,15 +12,18 @@ from msda_theory.bounds import (
     Body,
     Ellipsoid,
     Intersection,
+    Maximum,
     Union,
     contraction_constant,
     generalisation_gap,
     glm_bound,
     mean_bound,
+    rademacher,
     rademacher_complexity,
     ridge_bound,
     sample_bound,
 )
+from msda_theory.bounds.rademacher import BLOCK, Complexity
 from verify.tolerances import monte_carlo
 
 P = 3
@@ -63,6 +66,44 @@ def test_enumeration_agrees_with_all_signs_one_by_one(name: str, n: int) -> None
     assert found.gap <= 1e-12 * found.value
 
 
+class Listing(Body):
+    """Of theta in R^p; keeps the rows that it is asked for."""
+
+    def __init__(self, dimension: int) -> None:
+        self.size, self.asked = dimension, torch.empty(0, dimension)
+
+    @property
+    def dimension(self) -> int:
+        return self.size
+
+    def _maximum(self, u: torch.Tensor) -> Maximum:
+        self.asked = torch.cat([self.asked, u])
+        return Maximum(u[:, 0], u, torch.zeros(len(u)))
+
+
+def test_each_sign_vector_that_ends_in_plus_one_is_taken_once() -> None:
+    """Features n e_i, whose signed mean is the vector of signs itself."""
+    for n in (1, 2, 5):
+        body = Listing(n)
+        rademacher_complexity(body, n * torch.eye(n))
+        ended = [(*signs, 1.0) for signs in itertools.product((-1.0, 1.0), repeat=n - 1)]
+        assert sorted(map(tuple, body.asked.tolist())) == sorted(ended)
+
+
+@pytest.mark.parametrize("draws", [2, BLOCK, BLOCK + 1])
+def test_as_many_signs_are_drawn_as_asked_for(draws: int) -> None:
+    body = Listing(3)
+    assert rademacher_complexity(body, 3 * torch.eye(3), draws=draws, seed=0).draws == draws == len(body.asked)
+    assert set(body.asked.flatten().tolist()) == {-1.0, 1.0}
+
+
+def test_the_largest_enumeration_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rademacher, "LARGEST_ENUMERATION", 3)
+    assert rademacher_complexity(Ball(1.0, P), features(3)).draws is None
+    with pytest.raises(ValueError, match=r"n=4 samples: all signs are 2\^3 = 8 suprema; needed is n <= 3"):
+        rademacher_complexity(Ball(1.0, P), features(4))
+
+
 def test_one_coordinate_in_closed_form() -> None:
     """E|xi_1 + .. + xi_n| = n C(n-1, floor((n-1)/2)) / 2^(n-1), in several blocks."""
     for n in (1, 2, 5, 14):
@@ -96,7 +137,11 @@ def test_a_singular_matrix_is_infinite_and_says_where() -> None:
     flat = Ellipsoid(torch.diag(torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)), 1.0)
     x = torch.tensor([[1.0, 2, 0], [0, 1, 1], [2, 0, 0]], dtype=torch.float64)
     found = rademacher_complexity(flat, x)
-    assert found.value == math.inf and "features[1]" in found.note
+    said = "the set is unbounded along features[{}], which leave the range of its matrix"
+    assert found == Complexity(math.inf, 0.0, None, 0.0, said.format(1))
+    for count, rows in ((3, "0, 1, 2"), (4, "0, 1, 2, ..."), (5, "0, 1, 2, ...")):
+        found = rademacher_complexity(flat, x[1].repeat(count, 1), draws=2, seed=0)
+        assert found == Complexity(math.inf, 0.0, 2, 0.0, said.format(rows))
     assert math.isfinite(rademacher_complexity(flat, x[[0, 2]]).value)
     assert math.isfinite(rademacher_complexity(Intersection([flat, Ball(1.0, P)]), x).value)
 
@@ -104,6 +149,10 @@ def test_a_singular_matrix_is_infinite_and_says_where() -> None:
 def test_other_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match=r"features has shape \(4, 3\).*\(n, 2\)"):
         rademacher_complexity(Ball(1.0, 2), features(4))
+    with pytest.raises(ValueError, match=r"features has shape \(4, 3\), torch.int64: needed is a floating \(n, 3\)"):
+        rademacher_complexity(Ball(1.0, P), torch.ones(4, P, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"features has shape \(3,\)"):
+        rademacher_complexity(Ball(1.0, P), torch.ones(P))
     with pytest.raises(ValueError, match="draws=1: needed is an integer >= 2"):
         rademacher_complexity(Ball(1.0, P), features(4), draws=1)
     with pytest.raises(TypeError, match=r"body is .*needed is a Body"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 import msda_theory as mt
 from msda_theory.augmentation import LABEL_RULES
-from msda_theory.bounds import adversarial_taylor, in_theta, robust_radii
+from msda_theory.bounds import Radii, adversarial_taylor, in_theta, robust_radii
 from msda_theory.masks import SAMPLERS, Bernoulli, CutMix, GMix, HMix, MaskLaw, Mixup, Stochastic
 from tests.helpers import TanhNetwork, assert_close, inputs, relu_network
 from verify.tiny_laws import TinyLaw, bernoulli, cutmix, mixup
@@ -127,6 +128,30 @@ def test_a_gradient_that_is_zero_has_no_radius() -> None:
     x, y = data(2)
     radii = robust_radii(lambda v: 0 * v.sum(1), x, y, mt.Augmentation(mt.Beta(1.0, 1.0), Mixup((2,))))
     assert not radii.eta.any() and not radii.cosines.any() and radii.eps_mix == 0
+
+
+def test_the_size_of_the_network_does_not_matter() -> None:
+    x, y = data(2)
+    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), Mixup((2,)))
+    at_1, at_small = (robust_radii(lambda v, c=c: c * v.sum(1), x, y, augmentation) for c in (1.0, 1e-30))
+    for name in ("eta", "cosines", "covered"):
+        assert_close(getattr(at_small, name), getattr(at_1, name), TIGHT, name)
+
+
+def test_printed_numbers_are_those_of_the_radii() -> None:
+    """Nine pixels: lengths are 3 times those over sqrt(d)."""
+    eta = torch.tensor([0.5, 0.0, 2.0], dtype=torch.float64)
+    cosines = torch.tensor([0.4, 0.5, 0.8], dtype=torch.float64)
+    covered = torch.tensor([0.3, 0.1, 0.2], dtype=torch.float64)
+    radii = Radii(eta, cosines, covered, share=0.5, c_x=2.0, size=9)
+    cells = [line.replace("│", " ").replace("┃", " ").split() for line in str(radii).splitlines()]
+    assert ["eta_i,", "proved", "0", "0.5", "2"] in cells
+    assert ["R_i", "0.4", "0.5", "0.8"] in cells
+    assert ["eps_i", "sqrt(d),", "printed", "1.2", "1.5", "2.4"] in cells
+    assert "printed: eps_mix sqrt(d) = 1.2, eps_cut sqrt(d) = 0.6\n" in str(radii)
+    assert str(radii).endswith("L~_MSDA >= mean of l~_adv(eta_i), and of l~_adv(0), the least of them")
+    below = str(replace(radii, eta=eta - 0.5))  # at sample 0 it is then 0
+    assert below.endswith("no bound: 1 of 3 samples have eta_i < 0, the least at sample 1")
 
 
 def test_prints_the_radii_and_whether_they_bound() -> None:

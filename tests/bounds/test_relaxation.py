@@ -119,16 +119,38 @@ def test_never_worse_than_interval_arithmetic(norm: float, network: nn.Sequentia
     assert bool((found <= boxes + SLACK).all())
 
 
-def test_relaxation_by_hand() -> None:
-    """f = relu(z) - relu(z) with z = x + 1/2 on [-1, 2]: z <= relu(z)'s lower line, 2/3 z + 2/3 its chord, so f lies
-    between z/3 - 2/3 and 2/3 - z/3, in [-1, 1]; interval arithmetic has [-2, 2].
+def with_parameters(network: nn.Sequential, *values: list[Any]) -> nn.Sequential:
+    for p, given in zip(network.double().parameters(), values, strict=True):
+        p.data = torch.tensor(given, dtype=torch.float64)
+    return network
+
+
+@pytest.mark.parametrize("s", [1.0, 0.25])
+def test_relaxation_by_hand(s: float) -> None:
+    """f = relu(z) - relu(z) with z = x + s/2 on [-s, 2s]: z <= relu(z)'s lower line, 2/3 z + 2s/3 its chord, so f lies
+    between z/3 - 2s/3 and 2s/3 - z/3, in [-s, s]; interval arithmetic has [-2s, 2s].
     """
-    network = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1, bias=False)).double()
-    for p, values in zip(network.parameters(), ([[1.0], [1.0]], [0.5, 0.5], [[1.0, -1.0]]), strict=True):
-        p.data = torch.tensor(values, dtype=torch.float64)
+    layers = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    network = with_parameters(layers, [[1.0], [1.0]], [s / 2, s / 2], [[1.0, -1.0]])
     x, y = torch.zeros(2, 1, dtype=torch.float64), torch.tensor([0.0, 1.0])
-    expected = torch.full((2,), math.log1p(math.e), dtype=torch.float64)
+    expected = torch.full((2,), math.log1p(math.exp(s)), dtype=torch.float64)
+    assert_close(certified_adversarial(network, x, y, 1.5 * s), expected, SLACK, "by hand")
+
+
+def test_intervals_by_hand() -> None:
+    """f = relu(z) with z = x + 1/2 on [-1, 2] lies in [0, 2]; the relaxation's line below, z, has -1."""
+    network = with_parameters(
+        nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)), [[1.0]], [0.5], [[1.0]], [0.0]
+    )
+    x, y = torch.zeros(2, 1, dtype=torch.float64), torch.tensor([0.0, 1.0])
+    expected = [math.log1p(math.exp(2)), math.log(2)]
     assert_close(certified_adversarial(network, x, y, 1.5), expected, SLACK, "by hand")
+
+
+def test_a_sequence_within_the_network_stands_for_its_layers() -> None:
+    first, *rest = (nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3), nn.LeakyReLU(1.0), nn.Linear(3, 1))
+    nested, flat = drawn(nn.Sequential(first, nn.Sequential(*rest))), nn.Sequential(first, *rest)
+    assert torch.equal(certified_adversarial(nested, X, Y, 0.5), certified_adversarial(flat, X, Y, 0.5))
 
 
 def test_images_dtype_and_arguments_stay() -> None:

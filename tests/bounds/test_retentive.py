@@ -9,7 +9,11 @@ from scipy.optimize import minimize
 
 from msda_theory import losses
 from msda_theory.bounds import MixupClass, retentive_level, retentiveness
+from msda_theory.bounds.mixup_class import BISECTIONS, RADII
+from msda_theory.bounds.retentive import _unit as unit
 from msda_theory.bounds.retentive import mean_curvature
+from tests.helpers import assert_close
+from verify.tolerances import rounding
 
 LOSSES = [losses.Logistic(), losses.Squared(), losses.Poisson()]
 
@@ -60,10 +64,43 @@ def test_one_coordinate_in_closed_form() -> None:
     assert logistic.rho == pytest.approx(expected, rel=1e-12) and logistic.certified == pytest.approx(
         expected, rel=1e-12
     )
+    small = retentiveness(torch.tensor([[2.0], [0.0]], dtype=torch.float64), losses.Logistic(), 0.3)
+    curvature = (1 / (2 + 2 * math.cosh(0.6)) + 1 / 4) / 2
+    assert small.rho == pytest.approx(curvature**2 / (0.6**2 / 2), rel=1e-12)
+    assert small.certified == pytest.approx(small.rho, rel=1e-12)
     v = 1.1996786402577339
     poisson = retentiveness(x, losses.Poisson(), 5.0, clipped=False)
     assert poisson.rho == pytest.approx((math.cosh(v) / v) ** 2, rel=1e-10)
     assert retentiveness(x, losses.Squared(), 0.5).rho == pytest.approx(4.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("clipped", [True, False])
+@pytest.mark.parametrize("radius", [0.3, 1.7])
+def test_what_is_certified_by_plain_loops(loss: losses.Loss, clipped: bool, radius: float) -> None:
+    """The mean of the least A'' on |t| <= r |x_i|, at one end or the other, over the largest E(v.x)^2 on the ball."""
+    x = points(7, 3, 2)
+    lengths = [math.sqrt(sum(float(v) ** 2 for v in row)) for row in x]
+    ends = [naive_curvature(loss, np.array([[radius * s], [-radius * s]])) for s in lengths]
+    least = sum(min(end) for end in ends) / len(x)
+    size = radius**2 * float(np.linalg.eigvalsh(x.numpy().T @ x.numpy() / len(x)).max())
+    found = retentiveness(x, loss, radius, clipped=clipped)
+    expected = least**2 / (min(1, size) if clipped else size)
+    assert (size < 1) == (radius < 1)
+    assert expected < found.rho or isinstance(loss, losses.Squared)
+    assert found.certified == pytest.approx(min(expected, found.rho), rel=1e-12)
+
+
+def test_the_seed_decides_and_the_global_generator_is_left_alone() -> None:
+    x, before = points(5, 2), torch.random.get_rng_state()
+    one, same, other = (retentiveness(x, losses.Poisson(), 2.0, starts=2, seed=s).direction for s in (0, 0, 1))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_units_have_length_one_or_none() -> None:
+    rows = torch.tensor([[3.0, 4.0], [0.0, 0.0], [0.0, 0.5]], dtype=torch.float64)
+    assert_close(unit(rows), [[0.6, 0.8], [0, 0], [0, 1]], rounding(torch.float64, 1.0, 4))
 
 
 def test_an_atom_at_zero_keeps_logistic_data_retentive_however_long_v() -> None:
@@ -81,6 +118,12 @@ def test_levels_are_the_largest_that_the_conditions_allow() -> None:
         s = retentive_level(gamma, rho)
         assert math.sqrt(rho * min(1.0, s)) * s == pytest.approx(gamma, rel=1e-12)
         assert retentive_level(gamma, rho, as_printed=True) >= s
+
+
+def test_printed_levels_by_hand() -> None:
+    """The root of gamma/rho where that is below 1, else gamma/rho itself."""
+    assert retentive_level(0.01, 0.04, as_printed=True) == 0.5
+    assert retentive_level(2.0, 0.5, as_printed=True) == 4.0
 
 
 def naive_supremum(w: MixupClass, u: np.ndarray) -> float:
@@ -137,6 +180,32 @@ def test_a_long_theta_is_in_the_logistic_class() -> None:
     assert float(w.enclosure.support(torch.ones(1, dtype=torch.float64))) == pytest.approx(50.0, rel=1e-12)
     near = MixupClass(x, 0.05, 1.0, losses.Logistic()).support_below(torch.ones(1, dtype=torch.float64))[0]
     assert float(near) < 0.6
+
+
+def test_the_radius_is_where_the_level_is_reached() -> None:
+    """x = +-1, l = f^2/2: t^2 <= gamma, t <= largest_norm; along no direction at all the ball is its only bound."""
+    x = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    along = torch.tensor([[1.0], [-1.0], [0.0]], dtype=torch.float64)
+    for gamma, largest, expected in ((0.04, 3.0, 0.2), (4.0, 1.5, 1.5), (2.25, 1.5, 1.5)):
+        found = MixupClass(x, gamma, largest, losses.Squared()).radius(along)
+        cell = largest / RADII / 2**BISECTIONS
+        assert_close(found, [expected, expected, largest], cell + rounding(torch.float64, largest, 8))
+
+
+def test_nothing_is_gained_along_zero() -> None:
+    below, theta = MixupClass(points(4, 2), 0.1, 2.0, losses.Logistic()).support_below(torch.zeros(2).double())
+    assert float(below) == 0 and not bool(theta.any())
+
+
+def test_the_search_within_the_class_is_the_seeds() -> None:
+    w, u, before = (
+        MixupClass(points(6, 3), 0.1, 2.0, losses.Logistic()),
+        points(1, 3, 9)[0],
+        torch.random.get_rng_state(),
+    )
+    one, same, other = (w.support_below(u, starts=2, seed=s)[1] for s in (0, 0, 1))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_bad_input_is_named() -> None:

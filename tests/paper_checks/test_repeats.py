@@ -91,7 +91,7 @@ def test_what_is_kept_by_seed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
     for _ in range(2):
         training_curves._run("logistic", "mixup", 0)
     assert len(made) == 1
-    repeats._forget()
+    repeats.attempt_all([])
     training_curves._run("logistic", "mixup", 0)
     assert len(made) == 2
     assert gradient_products.coefficient("Mixup") is kept
@@ -108,19 +108,22 @@ def _state(*runs: Run) -> Repeats:
     return state
 
 
-def test_each_is_run_once_and_those_that_ask_for_their_seed_again_cheapest_first() -> None:
+def test_each_is_run_once_and_those_that_ask_for_their_seed_again_seed_by_seed() -> None:
     cheap, dear = "park2022:thm2", "zhang2021:fig2"
     chosen = select([STILL, cheap, dear, ASKS])
     known = quick.read()
     assert known[STILL] < known[ASKS] < known[cheap] < CHEAP < known[dear]
-    assert [task.claim for task in first_runs(chosen, _state())] == [STILL, ASKS, cheap, dear]
+    assert first_runs(chosen, _state()) == [[Task(name, 0)] for name in (STILL, ASKS, cheap, dear)]
     first = [*_done(STILL, [0], 0.1, asks=False), *_done(dear, [0], 9.0), *_done(cheap, [0], 0.1)]
-    assert [task.claim for task in first_runs(chosen, _state(*first))] == [ASKS]
+    assert first_runs(chosen, _state(*first)) == [[Task(ASKS, 0)]]
     state = _state(*first, *_done(ASKS, [0, 2], 0.1))
-    expected = [Task(ASKS, 1), *(Task(ASKS, k, faulty=True) for k in range(3))]
-    expected += [*(Task(cheap, k) for k in (1, 2)), *(Task(cheap, k, faulty=True) for k in range(3))]
-    assert list(further_runs(chosen, state, 3)) == [*expected, Task(dear, 1), Task(dear, 2)]
-    assert sum(task.faulty for task in further_runs(chosen, state, 20)) == 2 * FAULTY
+    faulty = [[Task(ASKS, k, faulty=True), Task(cheap, k, faulty=True)] for k in range(3)]
+    assert further_runs(chosen, state, 3) == [
+        faulty[0],
+        [Task(ASKS, 1), Task(cheap, 1), Task(dear, 1), *faulty[1]],
+        [Task(cheap, 2), Task(dear, 2), *faulty[2]],
+    ]
+    assert sum(task.faulty for tasks in further_runs(chosen, state, 20) for task in tasks) == 2 * FAULTY
 
 
 def run(path: Path, *words: str, seeds: int = 2) -> int:

@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = earlier or _run(chosen, options)
     outputs.write(plan, data)
     _print(data)
+    if plan:
+        print(f"written: {', '.join(map(str, plan))}")
     _print_left_out(len(known) - len(chosen))
     if not options.only and earlier is None:
         _print_missing()

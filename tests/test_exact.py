@@ -154,6 +154,38 @@ def test_the_error_of_a_finite_sum_is_rounding() -> None:
     assert found.evaluations == 9 * len(augmentation.table(1))
 
 
+def test_an_enumeration_that_is_too_large_says_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """9 pairs and the 4 places of a pixel are 36 evaluations; the data pass once in 3, 1 and 5 seconds."""
+    x, loss, model = inputs(3, 2, 2), mt.losses.Logistic(), TanhNetwork((2, 2))
+    augmentation = mt.Augmentation(mt.Discrete((0.75,), (1.0,)), mt.masks.CutMix((2, 2), sampler="inside"))
+    monkeypatch.setattr(exact, "LARGEST_ENUMERATION", 36)
+    assert mt.exact_loss(model, loss, x, labels(loss, 3, 1), augmentation).evaluations == 36
+    monkeypatch.setattr(exact, "LARGEST_ENUMERATION", 35)
+    monkeypatch.setattr(exact.time, "perf_counter", iter([0.0, 3.0, 4.0, 9.0]).__next__)
+    said = (
+        r"needs 3\.6e\+01 evaluations of the model for CutMix\(.*\), about 12 s at the 3\.3e-01 s that one .*, "
+        r"allowed are 3\.5e\+01; use fewer samples, or method='sobol' or method='monte-carlo'"
+    )
+    with pytest.raises(mt.masks.NotEnumerableError, match=said):
+        mt.exact_loss(model, loss, x, labels(loss, 3, 1), augmentation)
+
+
+def test_the_cost_is_the_least_of_three_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, model, passes = inputs(4, 2, 2), TanhNetwork((2, 2)), []
+    monkeypatch.setattr(exact.time, "perf_counter", iter([0.0, 3.0, 4.0, 9.0]).__next__)
+    law = mt.masks.CutMix((2, 2), sampler="inside")  # 4 places of one pixel, 9 of none
+    augmentation = mt.Augmentation(mt.Discrete((0.75, 1.0), (0.5, 0.5)), law)
+    model.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
+    assert exact.enumeration_cost(model, x, augmentation) == (16 * 13, 16 * 13 / 4)
+    assert passes == [False] * 3
+
+
+def test_it_prints_its_value_error_and_cost() -> None:
+    assert str(mt.ExactLoss(1.23456789012345, 0.00234, "sobol", 1234567)) == (
+        "1.23456789 +- 0.002 (sobol, 1,234,567 evaluations)"
+    )
+
+
 # -- Monte Carlo
 
 

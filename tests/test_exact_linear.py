@@ -134,3 +134,37 @@ def test_the_number_of_nodes_grows_with_the_interval() -> None:
     few, tail = nodes_for(torch.exp, -1.0, 1.0, 1e-12, like)
     many, _ = nodes_for(torch.exp, -10.0, 10.0, 1e-12, like)
     assert few < many and 0 < tail <= 1e-12 * 3
+
+
+@pytest.mark.parametrize("degree", [1, 5, 63, 64, 100, 180])
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (2.0, 5.0)])
+def test_a_chebyshev_polynomial_needs_one_node_more_than_its_degree(degree: int, low: float, high: float) -> None:
+    """T_k on [low, high], whatever its size; what is left is the rounding of its arguments, k^2 eps at the ends."""
+    like = torch.zeros(1, dtype=torch.float64)
+
+    def h(t: torch.Tensor) -> torch.Tensor:
+        return 1e3 * torch.cos(degree * torch.acos(((2 * t - low - high) / (high - low)).clamp(-1, 1)))
+
+    n, tail = nodes_for(h, low, high, 1e-6, like)
+    assert n == degree + 1
+    assert 0 < tail <= 1e-6 * 1e3
+
+
+def test_what_the_nodes_leave_out_is_the_sum_of_the_coefficients() -> None:
+    """T_3 + 1e-8 (T_6 - T_7), of size 1, to 1e-7 and to 1e-9; a constant has two nodes."""
+    like = torch.zeros(1, dtype=torch.float64)
+
+    def h(t: torch.Tensor) -> torch.Tensor:
+        return torch.cos(3 * t.acos()) + 1e-8 * (torch.cos(6 * t.acos()) - torch.cos(7 * t.acos()))
+
+    (few, tail), (many, rest) = (nodes_for(h, -1.0, 1.0, rtol, like) for rtol in (1e-7, 1e-9))
+    assert (few, many) == (4, 8)
+    assert_close(tail, 2e-8, rounding(torch.float64, 1.0, 1024))
+    assert rest <= rounding(torch.float64, 1.0, 1024)
+    assert nodes_for(torch.ones_like, -1.0, 1.0, 1e-12, like)[0] == 2
+
+
+def test_points_that_round_past_the_ends_are_at_the_ends() -> None:
+    """T_k(1) = 1, T_k(-1) = (-1)^k."""
+    t = torch.tensor([1 + 4e-16, -1 - 4e-16], dtype=torch.float64)
+    assert_close(chebyshev_moments(t, 4), [2, 0, 2, 0], rounding(torch.float64, 1.0, 4))

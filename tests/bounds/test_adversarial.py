@@ -208,7 +208,7 @@ def test_a_network_that_is_not_homogeneous_is_named(network: nn.Module) -> None:
         (-0.1, "radius=-0.1"),
         (math.nan, "radius=nan"),
         (math.inf, "radius=inf"),
-        (torch.tensor([0.1, 0.1, -0.2, 0.1, 0.1, 0.1]), r"radius\[2\] = -0.2"),
+        (torch.tensor([0.0, 0.1, -0.2, 0.1, -0.3, 0.1]), r"radius\[2\] = -0.2"),
         (torch.ones(3), r"radius has shape \(3,\)"),
     ],
 )

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from scipy.stats import kstest
 from torch import Tensor, nn
 
-from msda_theory.bounds import Attack, adversarial_loss_linear, fast_gradient, projected_gradient
+from msda_theory.bounds import Attack, adversarial_loss_linear, attacks, fast_gradient, projected_gradient
 from msda_theory.losses import Logistic, Loss, SoftmaxCrossEntropy
 from tests.helpers import TanhNetwork, assert_close, inputs, relu_network
 from verify.disc_attack import worst_points
-from verify.tolerances import rounding
+from verify.tolerances import FALSE_ALARM, rounding
 
 M, INF = 6, math.inf
 X, Y = inputs(M, 2, seed=3), torch.tensor([0.0, 1.0, 1.0, 0.0, 0.0, 1.0], dtype=torch.float64)
@@ -96,6 +97,11 @@ def test_where_the_gradient_leads_down_the_sample_stays(attack: Attacker) -> Non
     assert bool(attack is projected_gradient or (found.x == 0).all())
 
 
+@every_attack
+def test_where_no_point_is_worse_the_sample_stays(attack: Attacker) -> None:
+    assert torch.equal(attack(lambda x: 0 * x.sum(1) + 1, X, Y, 1.0).x, X)
+
+
 def test_restarts_leave_a_point_without_a_gradient() -> None:
     def model(x: Tensor) -> Tensor:
         return x.square().sum(1)
@@ -106,11 +112,38 @@ def test_restarts_leave_a_point_without_a_gradient() -> None:
     assert_close(norm_of(found.x, 2), torch.ones(3, dtype=torch.float64), 1e-12, "distance")
 
 
+@every_norm
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_starts_are_uniform_in_each_ball(norm: float, dtype: torch.dtype) -> None:
+    """In the cube each coordinate is uniform; in the ball |delta|^3 is, and a coordinate of delta/|delta|.
+
+    Kolmogorov's test of 2000 draws, the false alarms shared among all.
+    """
+    radii = torch.linspace(0.1, 5, 2000, dtype=dtype)
+    problem = attacks._Problem(
+        nn.Linear(3, 1).to(dtype), torch.zeros(2000, 3, dtype=dtype), torch.zeros(2000), radii, None, norm
+    )
+    drawn = problem.random(torch.Generator().manual_seed(0))
+    assert drawn.dtype == dtype
+    shares = (drawn / radii.unsqueeze(1)).double()
+    length = shares.norm(dim=1, keepdim=True)
+    columns = (shares + 1) / 2 if norm == INF else torch.cat([length**3, (shares / length + 1) / 2], 1)
+    for column in columns.T:
+        assert float(column.min()) >= 0 and float(column.max()) <= 1 + rounding(dtype, 1.0, 8)
+        assert kstest(column.numpy(), "uniform").pvalue > FALSE_ALARM / (2 * 7)
+
+
 def test_seed_decides_and_the_global_generator_is_left_alone() -> None:
     model, before = relu_network(0), torch.random.get_rng_state()
     one, same, other = (projected_gradient(model, X, Y, 2.0, steps=2, seed=s) for s in (0, 0, 1))
     assert torch.equal(one.x, same.x) and not torch.equal(one.x, other.x)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_defaults_are_those_of_the_signature() -> None:
+    model = TanhNetwork((2,))
+    found, said = (projected_gradient(model, X, Y, 2.0, seed=0, **o) for o in ({}, {"steps": 40, "restarts": 4}))
+    assert torch.equal(found.x, said.x)
 
 
 @every_attack

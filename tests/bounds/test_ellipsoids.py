@@ -84,6 +84,26 @@ def test_a_singular_matrix_is_infinite_off_its_range_and_right_on_it(rank: int) 
     assert bool(torch.isinf(found.value).all()) and bool(found.at.isnan().all()) and not bool(found.gap.any())
 
 
+def test_a_short_axis_of_the_range_is_in_it() -> None:
+    """A = 1, 1e-9 and 0 in a turned basis, rounded: eps / 1e-9 is how far the axes, and the values, may be off."""
+    axes = torch.linalg.qr(rows(3, size=3)).Q.mT
+    ellipsoid = Ellipsoid(axes.mT @ torch.diag(torch.tensor([1, 1e-9, 0], dtype=torch.float64)) @ axes, 1.0)
+    found = ellipsoid.support(axes)
+    torch.testing.assert_close(found, torch.tensor([1, 1e9**0.5, torch.inf], dtype=torch.float64), rtol=1e-5, atol=0)
+
+
+def test_a_row_leaves_the_range_whatever_the_others() -> None:
+    flat = Ellipsoid(torch.diag(torch.tensor([4.0, 1.0, 0.0], dtype=torch.float64)), 1.0)
+    u = torch.tensor([[1e20, 0.0, 0.0], [0.0, 0.0, 1e-20], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    assert flat.support(u).tolist() == [0.5e20, math.inf, 0.0]
+
+
+def test_a_matrix_of_zeros_bounds_nothing() -> None:
+    whole = Ellipsoid(torch.zeros(2, 2, dtype=torch.float64), 1.0)
+    assert whole.rank == 0
+    assert whole.support(torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=torch.float64)).tolist() == [math.inf, 0.0]
+
+
 def test_an_intersection_is_infinite_only_where_all_ellipsoids_are() -> None:
     flat = [Ellipsoid(torch.diag(torch.tensor(d, dtype=torch.float64)), 1.0) for d in ([1, 0, 0, 0], [0, 4, 0, 0])]
     u = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [3, 4, 0, 0], [0, 0, 1, 0]], dtype=torch.float64)
@@ -186,6 +206,8 @@ def test_bad_input_is_named() -> None:
         Ellipsoid(a.triu(), 1.0)
     with pytest.raises(ValueError, match=r"matrix has shape \(4, 3\)"):
         Ellipsoid(a[:, :3], 1.0)
+    with pytest.raises(ValueError, match=r"matrix has shape \(2, 2\), torch.int64: needed is a floating"):
+        Ellipsoid(torch.eye(2, dtype=torch.int64), 1.0)
     with pytest.raises(ValueError, match="matrix has 1 entry that is NaN"):
         Ellipsoid(torch.tensor([[math.nan]]), 1.0)
     with pytest.raises(ValueError, match=r"u has shape \(2, 3\).*\(\.\.\., 4\)"):

@@ -168,6 +168,24 @@ def test_prints_the_radii_and_whether_they_bound() -> None:
     assert sided._repr_html_().startswith("<pre>") and "eta_i" in sided._repr_html_()
 
 
+def test_a_hessian_is_seen_where_it_is() -> None:
+    """A parabola beyond x_1 = 100, and the plane before it; the global generator is left alone."""
+    x, y = data(2)
+    x[3, 0], before = 101.0, torch.random.get_rng_state()
+    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), Mixup((2,)))
+    with pytest.raises(ValueError, match="model: function has a Hessian at sample 3;"):
+        robust_radii(lambda v: v.sum(1) + (v[:, 0] - 100).clamp(min=0) ** 2, x, y, augmentation)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_gradient_that_depends_on_the_parameters_alone_has_no_hessian() -> None:
+    x, y = data(2)
+    layer = nn.Linear(2, 1).double()
+    radii = robust_radii(layer, x, y, mt.Augmentation(mt.Beta(1.0, 1.0), Mixup((2,))))
+    cosines = (x @ layer.weight[0]).abs() / (x.norm(dim=1) * layer.weight.norm())
+    assert_close(radii.cosines, cosines, TIGHT)
+
+
 def test_bad_input_is_named() -> None:
     x, y = data(2)
     augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), Mixup((2,)))

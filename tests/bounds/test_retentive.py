@@ -91,6 +91,16 @@ def test_what_is_certified_by_plain_loops(loss: losses.Loss, clipped: bool, radi
     assert found.certified == pytest.approx(min(expected, found.rho), rel=1e-12)
 
 
+@pytest.mark.parametrize("radius", [0.3, 2.0])
+def test_two_starts_find_the_longest_axis(radius: float) -> None:
+    """A'' = 1 without the min: rho = 1 / (r^2 lambda_max)."""
+    for seed in range(4):
+        x = points(12, 4, seed)
+        largest = float(np.linalg.eigvalsh(x.numpy().T @ x.numpy() / len(x)).max())
+        found = retentiveness(x, losses.Squared(), radius, clipped=False, starts=2, seed=seed)
+        assert found.rho == pytest.approx(1 / (radius**2 * largest), rel=1e-12)
+
+
 def test_the_seed_decides_and_the_global_generator_is_left_alone() -> None:
     x, before = points(5, 2), torch.random.get_rng_state()
     one, same, other = (retentiveness(x, losses.Poisson(), 2.0, starts=2, seed=s).direction for s in (0, 0, 1))
@@ -195,6 +205,18 @@ def test_the_radius_is_where_the_level_is_reached() -> None:
 def test_nothing_is_gained_along_zero() -> None:
     below, theta = MixupClass(points(4, 2), 0.1, 2.0, losses.Logistic()).support_below(torch.zeros(2).double())
     assert float(below) == 0 and not bool(theta.any())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("gamma", "radius"), [(0.1, 5.0), (4.0, 0.5)], ids=["ellipsoid", "ball"])
+@pytest.mark.parametrize("length", [1e-3, 1.0, 1e3])
+def test_one_start_finds_the_supremum_of_a_convex_class(seed: int, gamma: float, radius: float, length: float) -> None:
+    """A'' = 1, and one of the two bodies lies in the other: the support function of the smaller one."""
+    x, u = points(10, 3, seed), length * points(1, 3, 50 + seed)[0]
+    sigma = x.mT @ x / len(x)
+    ends = math.sqrt(gamma * float(u @ torch.linalg.solve(sigma, u))), radius * float(u.norm())
+    below, _ = MixupClass(x, gamma, radius, losses.Squared()).support_below(u, starts=1, seed=seed)
+    assert float(below) == pytest.approx(min(ends), rel=1e-9)
 
 
 def test_the_search_within_the_class_is_the_seeds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from msda_theory.expansions import (
     perturbed_terms,
     printed_square,
 )
+from msda_theory.expansions.approximate_risk import _warn_of_cancellation
 from msda_theory.general_losses import AutogradLoss, CrossEntropy, LinearInLabel, SquaredError
 from msda_theory.masks import Mixup
 from tests.helpers import LinearLoss, Quadratic, TanhNetwork, assert_close, inputs, labels, relu_network
@@ -211,6 +213,31 @@ def test_a_square_that_cannot_be_completed_is_told() -> None:
     assert risk.r1 == risk.r3 == 0.0 and risk.cross != 0
 
 
+def told(r1: float, r3: float, jacobian: float, cross: float, eps: float) -> list[str]:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        _warn_of_cancellation(ApproximateRisk(1.0, r1, 0.0, r3, 0.0, jacobian, cross, "default"), eps)
+    assert all(warning.category is CancellingTermsWarning for warning in seen)
+    return [str(warning.message) for warning in seen]
+
+
+def test_half_of_the_digits_are_the_border() -> None:
+    """eps = 2^-10: the warning begins above (|r1| + |r3|) / |sum| = 32, and above a gap of a 32nd of |r1| + |r3|."""
+    eps = 2.0**-10
+    assert told(8.25, -7.75, 0.25, 0.25, eps) == []
+    (cancelled,) = told(8.5, -8.0, 0.75, -0.25, eps)
+    assert cancelled == (
+        "r1 = 8.5 and r3 = -8 cancel: 3e+01 times the sum that they stand for, 0.5, so that r1 + r3 has lost half of "
+        "its digits or more; use total, jacobian and cross"
+    )
+    assert told(1.0, 1.0, 1.0, 1.0625, eps) == told(1.0, 1.0, 1.0, 0.9375, eps) == []
+    (off,) = told(1.0, 1.0, 1.5, 0.75, eps)
+    assert off.startswith("r1 + r3 is off the sum that it stands for, 2.25, by -0.25: nabla_uy l Sigma_yx does not lie")
+    assert told(1.0, 1.0, 1.0, 0.5, eps)[0].startswith("r1 + r3 is off the sum that it stands for, 1.5, by 0.5: ")
+    assert "cancel: inf times" in told(1.0, -1.0, 0.5, -0.5, eps)[0]
+    assert told(0.0, 0.0, 0.0, 0.0, eps) == []
+
+
 # -- how it is used
 
 
@@ -249,7 +276,7 @@ def test_arguments_are_not_changed() -> None:
 
 def test_a_relu_network_is_told() -> None:
     x, y = data(5, 2, classes=1)
-    with pytest.warns(ZeroHessianNotice):
+    with pytest.warns(ZeroHessianNotice, match="the Hessian is zero at every sample"):
         mt.approximate_mixup_risk(relu_network(0), SquaredError(), x, y, LAWS[0])
 
 
@@ -270,7 +297,9 @@ def test_no_mixing_leaves_the_standard_loss() -> None:
 
 def test_str_gives_the_total_the_terms_and_the_form() -> None:
     risk = ApproximateRisk(1.0, 0.5, 0.25, -0.25, 0.125, 0.375, -0.125, "default")
-    assert str(risk).startswith("1.625 (standard 1, r1 0.5, r2 0.25, r3 -0.25, r4 0.125") and "default" in str(risk)
+    terms = "standard 1, r1 0.5, r2 0.25, r3 -0.25, r4 0.125, jacobian 0.375, cross -0.125"
+    assert str(risk) == f"1.625 ({terms}; default form)"
+    assert replace(risk, r1=0.75, form="printed").total == 1.875
     assert risk.cancellation == 3.0
 
 

@@ -169,7 +169,7 @@ def test_a_run_with_problems_is_one_again(tmp_path: Path, ledger: dict[str, Any]
 
 
 def test_errata_go_to_two_files_by_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ledger: dict[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ledger: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("ledger.json").write_text(views.as_json({**ledger, "problems": {}}))
@@ -179,6 +179,7 @@ def test_errata_go_to_two_files_by_default(
         "errata-mixupe2023.tex",
         "ledger.json",
     ]
+    assert "written: errata-mixupe2023.md, errata-mixupe2023.tex\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

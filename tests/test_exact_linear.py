@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 import msda_theory as mt
 from msda_theory import chebyshev
 from msda_theory.chebyshev import chebyshev_moments, chebyshev_nodes, interpolation_weights, nodes_for
+from msda_theory.exact_linear import POLYNOMIAL, PairSums
 from msda_theory.losses import ElementwiseLoss
 from tests.helpers import LinearLoss, Quadratic, TanhNetwork, assert_close, inputs, labels
 from verify.tolerances import rounding
@@ -72,6 +75,7 @@ def test_float32() -> None:
     single = mt.exact_loss(model, loss, x, y, augmentation, method="linear")
     double = mt.exact_loss(model.double(), loss, x.double(), y.double(), augmentation, method="linear")
     assert_close(single.value, double.value, single.error + rounding(torch.float32, 10.0, 8))
+    assert single.error > rounding(torch.float32, 0.5, 1) > 100 * double.error, "the error knows the dtype"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,62 @@ def test_a_model_that_is_not_affine_is_refused(model: nn.Module) -> None:
     y = labels(mt.losses.Logistic(), 8, 1)
     with pytest.raises(ValueError, match=r"model: f differs from W x \+ b .* method='enumerate'"):
         mt.exact_loss(model, mt.losses.Logistic(), x, y, augmentation, method="linear")
+
+
+def test_a_bump_half_way_between_two_samples_is_refused() -> None:
+    """f(x) = x but for 4.9 < x < 5.1, at x = 4 and 6."""
+    x, augmentation = torch.tensor([[4.0], [6.0]]).double(), mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((1,)))
+    with pytest.raises(ValueError, match=r"model: f differs from W x \+ b by up to 1 on the data"):
+        mt.exact_loss(
+            lambda v: v + (1 - 10 * (v - 5).abs()).clamp(min=0),
+            mt.losses.Logistic(),
+            x,
+            torch.tensor([0, 1]),
+            augmentation,
+            method="linear",
+        )
+
+
+@pytest.mark.parametrize("mask", MASKS[:2], ids=repr)
+def test_outputs_in_the_tens(mask: mt.masks.MaskLaw) -> None:
+    """log(1 + e^f) bends at 0 alone: on a long interval it takes many nodes."""
+    x, model, loss = 8 * inputs(5, 3, 3) - 8, affine((3, 3), 1), mt.losses.Logistic()
+    y, augmentation = labels(loss, 5, 1), mt.Augmentation(mt.Discrete((0.3, 0.8), (0.5, 0.5)), mask)
+    fast = mt.exact_loss(model, loss, x, y, augmentation, method="linear", rtol=1e-11)
+    slow = mt.exact_loss(model, loss, x, y, augmentation, rtol=1e-11)
+    assert float(model(x).detach().abs().max()) > 10
+    assert_close(fast.value, slow.value, fast.error + slow.error)
+    assert fast.error <= 1e-9 * abs(slow.value)
+
+
+def pair_sums(rtol: float = 1e-9) -> PairSums:
+    """f = x on two samples, 0 and 30, of the logistic loss, labels 1."""
+    x, one = torch.tensor([[0.0], [30.0]]).double(), torch.ones(1, 1, dtype=torch.float64)
+    return PairSums(mt.losses.Logistic(), x, torch.ones(2, 1, dtype=torch.float64), one, 0 * one[0], rtol)
+
+
+def test_nodes_that_were_found_serve_a_narrower_interval_and_no_wider_one() -> None:
+    sums, like = pair_sums(), torch.zeros(1, dtype=torch.float64)
+
+    def needed(low: float, high: float) -> tuple[int, float]:
+        return nodes_for(lambda f: mt.losses.Logistic().scalar(f, 0), low, high, POLYNOMIAL * 1e-9, like)
+
+    assert sums._nodes(-1.0, 1.0) == needed(-1.0, 1.0)
+    assert sums._nodes(-1.0, 20.0) == needed(-1.0, 20.0) != needed(-1.0, 1.0)
+    assert sums._nodes(-0.5, 10.0) == needed(-1.0, 20.0)
+    assert sums._nodes(-30.0, 10.0) == needed(-30.0, 20.0) == sums._nodes(-30.0, 20.0)
+
+
+def test_the_size_of_the_terms_by_hand() -> None:
+    """No mixing: the mean of h(0) - 0 = log 2 and h(30) - 30, terms of 0.35 + 15 + 15.
+
+    The weights are those of both samples at n nodes, whose moduli add up to Lebesgue's constant at most.
+    """
+    sums, one = pair_sums(), torch.ones(1, dtype=torch.float64)
+    value, size, error = sums.over(mt.MixTable(one.unsqueeze(0), one, 0 * one))
+    n, _ = sums._nodes(0.0, 30.0)
+    assert_close(value, (math.log(2) + math.log1p(math.exp(-30))) / 2, error)
+    assert 30.3 < size < 30 * (2 / math.pi * math.log(n) + 1) ** 2 + 15 and 0 < error < 1e-7
 
 
 def test_a_loss_that_couples_the_outputs_is_refused() -> None:

@@ -16,6 +16,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,19 +68,11 @@ class Spread:
 
 
 def train_pair(
-    model_name: str,
-    mask: MaskLaw,
-    ratio: RatioLaw,
-    seed: int,
-    *,
-    iterations: int = 250,
-    samples: int = 50,
-    noise: float = 0.1,
-    step: float = 1.0,
-    records: int = 40,
-    order: int = 8,
+    model_name: str, mask: MaskLaw, ratio: RatioLaw, seed: int, *, order: int = 8, **setup: Any
 ) -> RunCurves:
-    """The exact MSDA loss and its expansion, as `trajectories` has it; `order` is the number of quadrature nodes."""
+    """The exact MSDA loss and its expansion, in the setup that `trajectories` takes; `order` is the number of
+    quadrature nodes.
+    """
     augmentation = Augmentation(ratio, mask)
 
     def exact(loss: Loss, x: Tensor, y: Tensor) -> Objective:
@@ -88,10 +81,8 @@ def train_pair(
     def approximate(loss: Loss, x: Tensor, y: Tensor) -> Objective:
         return TaylorObjective(loss, x, y, augmentation)
 
-    sizes = {"iterations": iterations, "samples": samples, "records": records}
-    times, (by_exact, by_approximation) = trajectories(
-        model_name, exact, approximate, (exact, approximate), seed, noise=noise, step=step, **sizes
-    )
+    by = (exact, approximate)
+    times, (by_exact, by_approximation) = trajectories(model_name, exact, approximate, by, seed, **setup)
     return RunCurves(seed, times, by_exact, by_approximation)
 
 

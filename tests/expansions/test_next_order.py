@@ -70,7 +70,7 @@ def test_an_affine_network_has_one_and_a_piecewise_linear_none() -> None:
     with pytest.warns(mt.ZeroHessianNotice):
         trust = trusted(relu_network(0), mt.losses.Logistic(), inputs(5, 2))
     assert trust.data is trust.mean_points is None
-    assert "piecewise linear" in trust.reason
+    assert trust.reason == "none, the network is piecewise linear: its derivatives miss the kinks"
 
 
 class Refused(nn.Module):
@@ -87,6 +87,33 @@ def test_what_torch_cannot_differentiate_three_times_has_none() -> None:
     trust = radius_of_trust(*problem, theory, mean)
     assert trust.data is None and trust.reason.startswith("none, torch cannot differentiate the model three times")
     assert "silu" in trust.reason and "\n" not in trust.reason
+
+
+def test_of_what_torch_says_the_first_line_is_kept() -> None:
+    theory, mean = mt.TaylorLoss(1.0, 0.1, 0.1, 0.1, "default"), mt.MeanPointLoss(1.0, 0.1, 0.1, 0.1)
+    x, loss, called = inputs(4, 2), mt.losses.Logistic(), []
+
+    def model(v: Tensor) -> Tensor:
+        called.append(v)
+        if len(called) > 1:
+            raise RuntimeError("no rule\nand a trace")
+        return v.sum(1)
+
+    augmentation = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,)))
+    trust = radius_of_trust(model, loss, x, labels(loss, 4, 1), augmentation, theory, mean)
+    assert trust.reason == "none, torch cannot differentiate the model three times: no rule"
+
+
+def test_both_orders_stand_side_by_side() -> None:
+    """The second is that of the expansions given, the third that of the draws which are the same in every call."""
+    theory, mean = mt.TaylorLoss(1.0, 0.5, 0.25, 0.125, "default"), mt.MeanPointLoss(1.0, 0.5, 0.25, 0.0625)
+    x, loss, model = inputs(4, 2), mt.losses.Logistic(), TanhNetwork((2,))
+    y, augmentation = labels(loss, 4, 1), mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,)))
+    trust, draw = radius_of_trust(model, loss, x, y, augmentation, theory, mean), draw_pairs(x, augmentation)
+    with torch.no_grad():
+        data = third_about_data(model, loss, x, y, draw)
+        points = third_about_mean_points(model, loss, x, y, leading_moments(augmentation), draw)
+    assert trust == Trust(NextOrder(*data, 0.375), NextOrder(*points, mean.second))
 
 
 def test_definitions_and_corners() -> None:

@@ -21,7 +21,7 @@ from figures.registry import ALL, FIGURES, NOT_MADE, select
 from figures.training_curves import LINES, ROWS
 from msda_theory import Beta, directional_loss
 from verify.problems import digits, fit, loss_for, network, standard_objective
-from verify.training_runs import train_pair
+from verify.training_runs import train_pair, trajectories
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Settings(seeds=2, iterations=4, samples=12, records=3, order=4)
@@ -60,7 +60,12 @@ def tiny(monkeypatch):
 
 
 def test_usual_settings_are_those_of_the_training_runs():
-    usual = {name: p.default for name, p in signature(train_pair).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    usual = {
+        name: p.default
+        for taken in (train_pair, trajectories)
+        for name, p in signature(taken).parameters.items()
+        if p.kind is p.KEYWORD_ONLY
+    }
     assert usual == {name: getattr(Settings(), name) for name in usual}
 
 

@@ -75,7 +75,7 @@ def test_float32() -> None:
     single = mt.exact_loss(model, loss, x, y, augmentation, method="linear")
     double = mt.exact_loss(model.double(), loss, x.double(), y.double(), augmentation, method="linear")
     assert_close(single.value, double.value, single.error + rounding(torch.float32, 10.0, 8))
-    assert single.error > rounding(torch.float32, 0.5, 1) > 100 * double.error, "the error knows the dtype"
+    assert single.error > rounding(torch.float32, abs(double.value), 4), "the error knows the dtype"
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def test_a_loss_with_a_kink_is_refused() -> None:
 @pytest.mark.parametrize("few", [True, False])
 @pytest.mark.parametrize("n", [1, 2, 5, 16, 57])
 def test_moments_are_sums_of_cosines(n: int, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T_k(t) = cos(k arccos t); T_s and the b-th polynomial of it round to s and b^2 units."""
-    monkeypatch.setattr(chebyshev, "COSINES", 40 * n if few else 40 * n - 1)
-    t = torch.from_numpy(chebyshev_nodes(40).numpy() * 0.97)
-    expected = torch.cos(torch.arange(n).double()[:, None] * torch.acos(t)).sum(1)
+    """T_k(t) = cos(k arccos t), of six sets of points; T_s and the b-th polynomial of it round to s and b^2 units."""
+    monkeypatch.setattr(chebyshev, "COSINES", 240 * n if few else 240 * n - 1)
+    t = chebyshev_nodes(40) * torch.linspace(0.2, 0.97, 6, dtype=torch.float64).reshape(2, 3, 1)
+    expected = torch.cos(torch.arange(n).double()[:, None] * torch.acos(t).unsqueeze(-2)).sum(-1)
     assert_close(chebyshev_moments(t, n), expected, rounding(torch.float64, 40.0, n + 2))
 
 

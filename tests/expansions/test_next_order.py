@@ -128,5 +128,6 @@ def test_draws_are_few_and_fit_the_data() -> None:
     x = inputs(4, 3, 2, 3).float()
     draw = draw_pairs(x, mt.Augmentation(ATOMS, BOX, "realised"))
     assert DRAWS <= 1000 and draw.masks.shape == (DRAWS, 1, 2, 3) and draw.masks.dtype == torch.float32
+    assert draw.ratio.dtype == draw.weight.dtype == torch.float32
     assert_close(draw.weight, draw.masks.flatten(1).mean(1, keepdim=True), 1e-6)
     assert set(draw.ratio.flatten().tolist()) <= {torch.tensor(v).item() for v in ATOMS.values}

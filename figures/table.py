@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LINE = 0.155  # inches
 LETTERS = 110  # across the page: a narrower table is not stretched further
+GAP = 2.5  # letters between columns
 NONE = "–"
 
 
@@ -88,7 +89,7 @@ def draw(numbers: Numbers) -> Picture:
     from matplotlib.figure import Figure as Picture
 
     rows = numbers["rows"]
-    width = int(PAGE_WIDTH * 21)
+    width = int(PAGE_WIDTH * 20)
     notes = [line for note in _notes(numbers) for line in textwrap.wrap(note.replace("**", ""), width)]
     height = LINE * (len(rows) + 3.4 + len(notes))
     with style():
@@ -107,16 +108,19 @@ def draw(numbers: Numbers) -> Picture:
 def _grid(ax: Axes, numbers: Numbers) -> None:
     lines = [["", *(h.removeprefix("printed: ").removeprefix("ours: ") for h in _headers(numbers))]]
     lines += [[row, *_cells(numbers, row)] for row in numbers["rows"]]
-    widths = np.array([max(len(line[k]) for line in lines) + 2.5 for k in range(len(lines[0]))])
+    widths = np.array([max(len(line[k]) for line in lines) + GAP for k in range(len(lines[0]))])
+    split = len(numbers["printed"]["columns"])
+    named = ((0, split, "printed"), (split, len(widths) - 1, "ours, mean and 95% interval"))
+    groups = [group for group in named if group[1] > group[0]]
+    for first, last, name in groups:
+        columns = widths[first + 1 : last + 1]
+        columns += max(0.0, len(name) + GAP - columns.sum()) / (last - first)
     across = max(widths.sum(), LETTERS)
     right = np.cumsum(widths) / across
-    split = len(numbers["printed"]["columns"])
-    groups = ((0, split, "printed"), (split, len(right) - 1, "ours, mean and 95% interval"))
     for first, last, name in groups:
-        if last > first:
-            left = right[first] + 1.2 / across
-            ax.text((left + right[last]) / 2, -0.6, name, ha="center", va="center", fontsize=7)
-            ax.plot([left, right[last]], [-1.1, -1.1], color="black", lw=0.5)
+        left = right[first] + 0.5 * GAP / across
+        ax.text((left + right[last]) / 2, -0.6, name, ha="center", va="center", fontsize=7)
+        ax.plot([left, right[last]], [-1.1, -1.1], color="black", lw=0.5)
     for k, line in enumerate(lines):
         y = -1.6 - k - 0.2 * (k > 0)
         ax.text(0, y, line[0], va="center", fontsize=7)

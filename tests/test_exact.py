@@ -98,6 +98,7 @@ def test_by_hand() -> None:
     augmentation = mt.Augmentation(mt.Discrete((0.25,), (1.0,)), mt.masks.Mixup((1,)))
     found = mt.exact_loss(lambda v: v, mt.losses.Squared(), x, x, augmentation)
     assert found.value == (0 - 0.75**2 / 2 - 0.25**2 / 2 - 1 / 2) / 4
+    assert found.method == "enumerate"
 
 
 def test_no_mixing_is_the_standard_loss() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 import msda_theory as mt
 from msda_theory import chebyshev
 from msda_theory.chebyshev import chebyshev_moments, chebyshev_nodes, interpolation_weights, nodes_for
-from msda_theory.exact_linear import POLYNOMIAL, PairSums
+from msda_theory.exact_linear import POLYNOMIAL, PairSums, affine_parts
 from msda_theory.losses import ElementwiseLoss
 from tests.helpers import LinearLoss, Quadratic, TanhNetwork, assert_close, inputs, labels
 from verify.tolerances import rounding
@@ -89,17 +89,18 @@ def test_a_model_that_is_not_affine_is_refused(model: nn.Module) -> None:
 
 
 def test_a_bump_half_way_between_two_samples_is_refused() -> None:
-    """f(x) = x but for 4.9 < x < 5.1, at x = 4 and 6."""
-    x, augmentation = torch.tensor([[4.0], [6.0]]).double(), mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((1,)))
+    """f(x) is the mean m of x but for 4.9 < m < 5.1, at x = (4, 4) and (6, 6)."""
+    x, augmentation = (
+        torch.tensor([[4.0, 4], [6, 6]]).double(),
+        mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,))),
+    )
+
+    def model(v: torch.Tensor) -> torch.Tensor:
+        mean = v.mean(1)
+        return mean + (1 - 10 * (mean - 5).abs()).clamp(min=0)
+
     with pytest.raises(ValueError, match=r"model: f differs from W x \+ b by up to 1 on the data"):
-        mt.exact_loss(
-            lambda v: v + (1 - 10 * (v - 5).abs()).clamp(min=0),
-            mt.losses.Logistic(),
-            x,
-            torch.tensor([0, 1]),
-            augmentation,
-            method="linear",
-        )
+        mt.exact_loss(model, mt.losses.Logistic(), x, torch.tensor([0, 1]), augmentation, method="linear")
 
 
 @pytest.mark.parametrize("mask", MASKS[:2], ids=repr)
@@ -176,6 +177,17 @@ def test_moments_are_sums_of_cosines(n: int, few: bool, monkeypatch: pytest.Monk
     t = chebyshev_nodes(40) * torch.linspace(0.2, 0.97, 6, dtype=torch.float64).reshape(2, 3, 1)
     expected = torch.cos(torch.arange(n).double()[:, None] * torch.acos(t).unsqueeze(-2)).sum(-1)
     assert_close(chebyshev_moments(t, n), expected, rounding(torch.float64, 40.0, n + 2))
+
+
+def test_numbers_are_made_where_the_data_are() -> None:
+    """And not on the default device, which here holds no numbers."""
+    x, model, loss = inputs(4, 2), affine((2,), 1), mt.losses.Logistic()
+    y, t = labels(loss, 4, 1), torch.linspace(-1, 1, 5, dtype=torch.float64)
+    with torch.device("meta"), torch.no_grad():
+        found = *affine_parts(model, x, loss, y)[:2], chebyshev_moments(t, 3)
+    with torch.no_grad():
+        expected = *affine_parts(model, x, loss, y)[:2], chebyshev_moments(t, 3)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("nodes", [3, 8])

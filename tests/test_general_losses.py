@@ -31,6 +31,15 @@ def test_closed_forms_against_autograd(name: str) -> None:
         assert_close(getattr(closed, part), getattr(automatic, part), rounding(torch.float64, 8.0, 16), part)
 
 
+@pytest.mark.parametrize("name", CLOSED)
+def test_derivatives_are_made_where_the_outputs_are(name: str) -> None:
+    """And not on the default device, which here holds no numbers."""
+    loss, _ = CLOSED[name]
+    with torch.device("meta"):
+        found = loss.derivatives(Y, U)
+    assert {getattr(found, part).device for part in ("value", "y", "u", "yy", "yu", "uu")} == {U.device}
+
+
 @pytest.mark.parametrize("loss", [SquaredError(), AutogradLoss(lambda y, u: (u - y).square().sum())], ids=repr)
 def test_labels_of_one_axis_are_a_column_of_the_outputs_dtype(loss: GeneralLoss) -> None:
     prepared = loss.prepare(torch.tensor([0, 1, 2, 3, 4]), U[:, :1])

@@ -139,6 +139,13 @@ def test_the_dtype_is_that_of_x_whatever_the_weights() -> None:
     assert_close(found, reference, rounding(torch.float32, float(reference.abs().max()) + 1, 40))
 
 
+def test_the_ball_is_where_x_is() -> None:
+    """And not on the default device, which here holds no numbers."""
+    with torch.device("meta"):
+        found = adversarial_loss_linear(WEIGHT, X, Y, 0.3)
+    assert torch.equal(found, adversarial_loss_linear(WEIGHT, X, Y, 0.3))
+
+
 def test_taylor_has_a_gradient_in_the_parameters() -> None:
     model = relu_network(2)
     adversarial_taylor(model, X, Y, 0.1).mean().backward()

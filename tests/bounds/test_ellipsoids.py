@@ -118,6 +118,8 @@ def test_suprema_grow_with_the_length_of_u_from_zero_on(count: int) -> None:
     found = both.maximum(torch.zeros(2, P, dtype=torch.float64))
     assert not bool(found.value.any()) and not bool(found.at.any()) and not bool(found.gap.any())
     u = rows(6)
+    balls = Intersection([Ball(float(count), P)] * count)
+    torch.testing.assert_close(balls.support(torch.eye(P).double()), torch.full((P,), count**0.5, dtype=torch.float64))
     for length in (1e-9, 1e9):
         torch.testing.assert_close(both.support(length * u) / length, both.support(u), rtol=1e-9, atol=0)
 

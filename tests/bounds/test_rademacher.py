@@ -90,6 +90,14 @@ def test_each_sign_vector_that_ends_in_plus_one_is_taken_once() -> None:
         assert sorted(map(tuple, body.asked.tolist())) == sorted(ended)
 
 
+def test_signs_are_made_where_the_features_are() -> None:
+    """And not on the default device, which here holds no numbers."""
+    body, x = bodies()["union"], features(5)
+    with torch.device("meta"):
+        found = rademacher_complexity(body, x)
+    assert found == rademacher_complexity(body, x)
+
+
 @pytest.mark.parametrize("draws", [2, BLOCK, BLOCK + 1])
 def test_as_many_signs_are_drawn_as_asked_for(draws: int) -> None:
     body = Listing(3)

@@ -126,12 +126,13 @@ def with_parameters(network: nn.Sequential, *values: list[Any]) -> nn.Sequential
 
 
 @pytest.mark.parametrize("s", [1.0, 0.25])
-def test_relaxation_by_hand(s: float) -> None:
-    """f = relu(z) - relu(z) with z = x + s/2 on [-s, 2s]: z <= relu(z)'s lower line, 2/3 z + 2s/3 its chord, so f lies
-    between z/3 - 2s/3 and 2s/3 - z/3, in [-s, s]; interval arithmetic has [-2s, 2s].
+@pytest.mark.parametrize("c", [1.0, 0.5])
+def test_relaxation_by_hand(s: float, c: float) -> None:
+    """f = relu(z) - c relu(z) with z = x + s/2 on [-s, 2s]: z is relu(z)'s lower line, 2/3 z + 2s/3 its chord, so f
+    lies between z - c (2/3 z + 2s/3) and 2/3 z + 2s/3 - c z, in [-s, s]; interval arithmetic has [-2cs, 2s].
     """
     layers = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1, bias=False))
-    network = with_parameters(layers, [[1.0], [1.0]], [s / 2, s / 2], [[1.0, -1.0]])
+    network = with_parameters(layers, [[1.0], [1.0]], [s / 2, s / 2], [[1.0, -c]])
     x, y = torch.zeros(2, 1, dtype=torch.float64), torch.tensor([0.0, 1.0])
     expected = torch.full((2,), math.log1p(math.exp(s)), dtype=torch.float64)
     assert_close(certified_adversarial(network, x, y, 1.5 * s), expected, SLACK, "by hand")

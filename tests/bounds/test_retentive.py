@@ -202,6 +202,14 @@ def test_the_radius_is_where_the_level_is_reached() -> None:
         assert_close(found, [expected, expected, largest], cell + rounding(torch.float64, largest, 8))
 
 
+def test_the_radius_is_found_where_x_is() -> None:
+    """And not on the default device, which here holds no numbers."""
+    w, along = MixupClass(points(6, 2), 0.1, 2.0, losses.Logistic()), torch.eye(2, dtype=torch.float64)
+    with torch.device("meta"):
+        found = w.radius(along)
+    assert torch.equal(found, w.radius(along))
+
+
 def test_nothing_is_gained_along_zero() -> None:
     below, theta = MixupClass(points(4, 2), 0.1, 2.0, losses.Logistic()).support_below(torch.zeros(2).double())
     assert float(below) == 0 and not bool(theta.any())

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
 from PIL import Image
 from scipy.stats import ttest_rel
 
@@ -85,6 +87,32 @@ def test_the_picture_has_the_cells_of_the_markdown() -> None:
     drawn = {text.get_text() for text in table.draw(toy()).axes[0].texts}
     assert {"2.0 ± 2.5", "7.0 ± 0.0", "2.25", "–", "printed", "far", "there", "c"} <= drawn
     assert any("borne out here" in text for text in drawn)
+
+
+def test_no_text_of_the_picture_covers_another() -> None:
+    """One narrow column a group is the hardest: the group's name is wider."""
+    picture = table.draw(narrow())
+    renderer = FigureCanvasAgg(picture).get_renderer()
+    found = [(text.get_text(), text.get_window_extent(renderer)) for text in picture.axes[0].texts if text.get_text()]
+    covered = [(a, b) for k, (a, box) in enumerate(found) for b, other in found[:k] if _wide(box, other)]
+    assert covered == []
+
+
+def narrow() -> Numbers:
+    return table.table_numbers(
+        replace(PRINTED, columns=("x",), rows={"a": (1.5,), "b": (2.5,)}),
+        {"y": {"a": [1.0, 2.0], "b": [2.0, 4.0]}},
+        seeds=[0, 1],
+        statement="",
+        relations=[Relation("b", "a", "y")],
+        conditions="",
+    ) | {"title": "", "source": ""}
+
+
+def _wide(box: Bbox, other: Bbox) -> bool:
+    """Whether two boxes have a width in common at the same height, a point of leading aside."""
+    common = min(box.x1, other.x1) - max(box.x0, other.x0), min(box.y1, other.y1) - max(box.y0, other.y0)
+    return common[0] > 1 and common[1] > 0.5 * box.height
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3", "table5", "table6"])

@@ -15,7 +15,7 @@ from msda_theory.masks._averaged import LARGEST_SHARE
 from msda_theory.masks._intervals import interval_count, sliding_sums
 from msda_theory.masks._moments import StationaryMoment, UniformMoment
 from msda_theory.masks._separable import BoxMoment, SeparableMoment
-from msda_theory.masks._shared_sums import integral_image
+from msda_theory.masks._shared_sums import _cumulated, integral_image
 from tests import oracles
 from tests.helpers import assert_close
 from tests.masks.cases import CASES, Case
@@ -232,6 +232,14 @@ def test_a_photograph_s_average_needs_no_matrix() -> None:
         for part, r, a, b in augmentation.nodes(1)
     ]
     assert_close(augmentation.seen_second_moment().quadratic_form(v), torch.stack(forms).sum(0), allowed(v), "48 x 64")
+
+
+def test_sums_are_cumulated_where_the_lines_are() -> None:
+    """And not on the default device, which here holds no numbers."""
+    lines = vectors(5, 4).reshape(5, 2, 2)
+    with torch.device("meta"):
+        found = _cumulated(lines)
+    assert_close(found, lines.cumsum(0), rounding(torch.float64, float(lines.abs().sum(0).max()), 5))
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -98,7 +98,9 @@ def test_by_hand() -> None:
     augmentation = mt.Augmentation(mt.Discrete((0.25,), (1.0,)), mt.masks.Mixup((1,)))
     found = mt.exact_loss(lambda v: v, mt.losses.Squared(), x, x, augmentation)
     assert found.value == (0 - 0.75**2 / 2 - 0.25**2 / 2 - 1 / 2) / 4
+    size = (0 + 0.75**2 * 3 / 2 + 0.25**2 * 3 / 2 + 3 / 2) / 4
     assert found.method == "enumerate"
+    assert found.error == pytest.approx(rounding(torch.float64, size, 4), rel=1e-12, abs=0)
 
 
 def test_no_mixing_is_the_standard_loss() -> None:
@@ -218,6 +220,19 @@ def test_the_standard_error_is_one() -> None:
     assert np.mean([((run.value - truth) / run.error) ** 2 for run in runs]) == pytest.approx(1.0, abs=0.4)
 
 
+def test_the_standard_error_of_large_numbers_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10^8 and a normal number: each deviation is good to eps 10^8, in blocks as in one."""
+    monkeypatch.setattr(exact, "CHUNK_INPUTS", 50)
+    drawn: list[Tensor] = []
+
+    def draw(n: int, rng: np.random.Generator) -> Tensor:
+        drawn.append(torch.from_numpy(1e8 + rng.standard_normal(n)))
+        return drawn[-1]
+
+    found, values = exact.monte_carlo(draw, 151, torch.zeros(2, 3), 0), torch.cat(drawn)
+    assert_close(found.error, values.std() / 151**0.5, rounding(torch.float64, 1e8, 8))
+
+
 def test_monte_carlo_is_reproducible() -> None:
     x, loss, model = inputs(4, 2), mt.losses.Logistic(), TanhNetwork((2,))
     problem = (model, loss, x, labels(loss, 4, 1), mt.Augmentation(UNEQUAL, mt.masks.Bernoulli((2,))))
@@ -245,6 +260,54 @@ def test_chunks_do_not_change_the_value(monkeypatch: pytest.MonkeyPatch, method:
     blocks = mt.exact_loss(model, loss, x, y, augmentation, **options)
     random = monte_carlo(whole.error) + monte_carlo(blocks.error) if method == "monte-carlo" else 0.0
     assert_close(blocks.value, whole.value, random + rounding(torch.float64, scale(model, loss, x), 200))
+
+
+@pytest.mark.parametrize("method", ["enumerate", "monte-carlo"])
+def test_progress_is_that_of_the_exact_loss(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    x, loss, names = inputs(3, 2), mt.losses.Logistic(), set()
+    monkeypatch.setattr(exact, "in_parts", lambda name, *a, made=exact.in_parts: (names.add(name), made(name, *a))[1])
+    augmentation = mt.Augmentation(UNEQUAL, mt.masks.Mixup((2,)))
+    mt.exact_loss(TanhNetwork((2,)), loss, x, labels(loss, 3, 1), augmentation, method=method, samples=10, seed=0)
+    assert names == {"exact loss"}
+
+
+@pytest.mark.parametrize("method", ["enumerate", "linear"])
+def test_what_is_refined_is_the_exact_loss(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    x, loss, names, law = inputs(3, 2), mt.losses.Logistic(), [], mt.Augmentation
+    monkeypatch.setattr(law, "converged", lambda *a, made=law.converged: (names.append(a[-1]), made(*a))[1])
+    model = Quadratic((2,), curved=False)
+    mt.exact_loss(model, loss, x, labels(loss, 3, 1), law(UNEQUAL, mt.masks.Mixup((2,))), method=method)
+    assert names == ["the exact loss"]
+
+
+def test_a_hundred_thousand_draws_by_default() -> None:
+    x, loss, augmentation = inputs(3, 1), mt.losses.Logistic(), mt.Augmentation(UNEQUAL, mt.masks.Mixup((1,)))
+    found = mt.exact_loss(lambda v: v, loss, x, labels(loss, 3, 1), augmentation, method="monte-carlo", seed=0)
+    assert found.evaluations == 100_000
+
+
+def test_blocks_are_as_small_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row of an enumeration, two draws, of which a deviation can be taken."""
+    x, loss, sizes = inputs(3, 2), mt.losses.Logistic(), []
+    augmentation = mt.Augmentation(mt.Discrete((0.3,), (1.0,)), mt.masks.Mixup((2,)))
+
+    def in_parts(name: str, made: object, parts: list[object], given: object = exact.in_parts) -> Tensor:
+        sizes.append({len(part) if isinstance(part, Tensor) else part[0] for part in parts})
+        return given(name, made, parts)
+
+    monkeypatch.setattr(exact, "CHUNK_ELEMENTS", 1)
+    monkeypatch.setattr(exact, "in_parts", in_parts)
+    for method in ("enumerate", "monte-carlo"):
+        sizes.clear()
+        mt.exact_loss(TanhNetwork((2,)), loss, x, labels(loss, 3, 1), augmentation, method=method, samples=4, seed=0)
+        assert set().union(*sizes) == {1 if method == "enumerate" else 2}
+
+
+def test_a_tolerance_below_rounding_cannot_be_met() -> None:
+    x, loss, model = inputs(2, 1), mt.losses.Logistic(), Quadratic((1,), curved=False)
+    augmentation = mt.Augmentation(UNEQUAL, mt.masks.Mixup((1,)))
+    with pytest.raises(mt.ToleranceError, match="rtol=1e-18 cannot be met for the exact loss: "):
+        mt.exact_loss(model, loss, x, labels(loss, 2, 1), augmentation, rtol=1e-18)
 
 
 @pytest.mark.parametrize("method", ["enumerate", "monte-carlo"])

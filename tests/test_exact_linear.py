@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import msda_theory as mt
-from msda_theory import chebyshev
+from msda_theory import chebyshev, exact_linear
 from msda_theory.chebyshev import chebyshev_moments, chebyshev_nodes, interpolation_weights, nodes_for
 from msda_theory.exact_linear import POLYNOMIAL, PairSums, affine_parts
 from msda_theory.losses import ElementwiseLoss
@@ -103,6 +103,18 @@ def test_a_bump_half_way_between_two_samples_is_refused() -> None:
         mt.exact_loss(model, mt.losses.Logistic(), x, torch.tensor([0, 1]), augmentation, method="linear")
 
 
+def test_a_bump_is_seen_beside_larger_samples() -> None:
+    """Of 1e-3 at x = 1; at x = 1e15 it would be a rounding."""
+    x, augmentation = torch.tensor([[1e15], [1.0]]).double(), mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((1,)))
+    slope = torch.full((1,), 0.5, dtype=torch.float64)
+
+    def model(v: torch.Tensor) -> torch.Tensor:
+        return v @ slope + 1e-3 * ((v[:, 0] == 1) & (len(v) > 2))  # the unit vector is one of two
+
+    with pytest.raises(ValueError, match=r"model: f differs from W x \+ b by up to 0.001 on the data"):
+        mt.exact_loss(model, mt.losses.Logistic(), x, torch.tensor([0, 1]), augmentation, method="linear")
+
+
 @pytest.mark.parametrize("mask", MASKS[:2], ids=repr)
 def test_outputs_in_the_tens(mask: mt.masks.MaskLaw) -> None:
     """log(1 + e^f) bends at 0 alone: on a long interval it takes many nodes."""
@@ -121,8 +133,9 @@ def pair_sums(rtol: float = 1e-9) -> PairSums:
     return PairSums(mt.losses.Logistic(), x, torch.ones(2, 1, dtype=torch.float64), one, 0 * one[0], rtol)
 
 
-def test_nodes_that_were_found_serve_a_narrower_interval_and_no_wider_one() -> None:
-    sums, like = pair_sums(), torch.zeros(1, dtype=torch.float64)
+def test_nodes_that_were_found_serve_a_narrower_interval_and_no_wider_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums, like, sought = pair_sums(), torch.zeros(1, dtype=torch.float64), []
+    monkeypatch.setattr(exact_linear, "nodes_for", lambda *a: (sought.append(a[1:3]), nodes_for(*a))[1])
 
     def needed(low: float, high: float) -> tuple[int, float]:
         return nodes_for(lambda f: mt.losses.Logistic().scalar(f, 0), low, high, POLYNOMIAL * 1e-9, like)
@@ -131,6 +144,33 @@ def test_nodes_that_were_found_serve_a_narrower_interval_and_no_wider_one() -> N
     assert sums._nodes(-1.0, 20.0) == needed(-1.0, 20.0) != needed(-1.0, 1.0)
     assert sums._nodes(-0.5, 10.0) == needed(-1.0, 20.0)
     assert sums._nodes(-30.0, 10.0) == needed(-30.0, 20.0) == sums._nodes(-30.0, 20.0)
+    assert sought == [(-1, 1), (-1, 20), (-30, 20)]
+
+
+def test_a_constant_mask_needs_no_products_with_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W (M x) is M W x; and the masks come in blocks of one where a block holds less."""
+    rows: list[int] = []
+    monkeypatch.setattr(PairSums, "_own", lambda *a: pytest.fail("a product for a constant mask"))
+    monkeypatch.setattr(PairSums, "_rows", lambda *a, made=PairSums._rows: (rows.append(len(a[1])), made(*a))[1])
+    monkeypatch.setattr(exact_linear, "BLOCK", 1)
+    half = torch.full((3,), 0.5, dtype=torch.float64)
+    pair_sums().over(mt.MixTable(torch.tensor([[0.2], [0.5], [1.0]]).double(), half, half))
+    assert rows == [1, 1, 1]
+
+
+def test_the_error_of_interpolation_by_the_nodes_products() -> None:
+    """One sample, half way between n nodes: (1 + L^2) tail, L = sum_a prod_b |t_b / (t_a - t_b)|, and rounding."""
+    one = torch.ones(1, 1, dtype=torch.float64)
+    weight = torch.tensor([[1.0], [1.5]], dtype=torch.float64)
+    sums = PairSums(mt.losses.Logistic(), one, torch.ones(1, 2, dtype=torch.float64), weight, 0 * weight[:, 0], 0.01)
+    n, tail = sums._nodes(-20.0, 21.0)
+    value, size, error = sums._smooth(0.25 * sums.outputs[None], 0.75 * sums.outputs[None], False)
+    t = chebyshev_nodes(n).tolist()
+    constant = sum(math.prod(abs(b / (a - b)) for b in t if b != a) for a in t)
+    expected = (1 + constant**2) * tail + n * torch.finfo(torch.float64).eps * size
+    assert n % 2 == 0 and constant > 1.01
+    assert_close(error, expected, 1e-9 * expected)
+    assert_close(value, torch.log1p(weight.T.exp()), error)
 
 
 def test_the_size_of_the_terms_by_hand() -> None:
@@ -174,9 +214,12 @@ def test_a_loss_with_a_kink_is_refused() -> None:
 def test_moments_are_sums_of_cosines(n: int, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """T_k(t) = cos(k arccos t), of six sets of points; T_s and the b-th polynomial of it round to s and b^2 units."""
     monkeypatch.setattr(chebyshev, "COSINES", 240 * n if few else 240 * n - 1)
+    made: list[int] = []
+    monkeypatch.setattr(chebyshev, "chebyshev", lambda *a, of=chebyshev.chebyshev: (made.append(1), of(*a))[1])
     t = chebyshev_nodes(40) * torch.linspace(0.2, 0.97, 6, dtype=torch.float64).reshape(2, 3, 1)
     expected = torch.cos(torch.arange(n).double()[:, None] * torch.acos(t).unsqueeze(-2)).sum(-1)
     assert_close(chebyshev_moments(t, n), expected, rounding(torch.float64, 40.0, n + 2))
+    assert bool(made) != few
 
 
 def test_numbers_are_made_where_the_data_are() -> None:
@@ -206,6 +249,13 @@ def test_the_number_of_nodes_grows_with_the_interval() -> None:
     few, tail = nodes_for(torch.exp, -1.0, 1.0, 1e-12, like)
     many, _ = nodes_for(torch.exp, -10.0, 10.0, 1e-12, like)
     assert few < many and 0 < tail <= 1e-12 * 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_function_is_taken_in_its_own_precision(dtype: torch.dtype) -> None:
+    seen = set()
+    nodes_for(lambda t: (seen.add(t.dtype), t.exp())[1], -1.0, 1.0, 1e-3, torch.zeros(1, dtype=dtype))
+    assert seen == {dtype}
 
 
 @pytest.mark.parametrize("degree", [1, 5, 63, 64, 100, 180])

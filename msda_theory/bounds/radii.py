@@ -139,7 +139,7 @@ def seen_deviations(x: Tensor, augmentation: Augmentation) -> Tensor:
 
 def mean_given(augmentation: Augmentation) -> Tensor:
     """E_D~[1 - M_j], (d,): E_D~[1-lambda] where E[M] = lambda 1."""
-    tilted = replace(augmentation, ratio=augmentation.ratio.tilted(), label="nominal")
+    tilted = replace(augmentation, ratio=augmentation.ratio.tilted())
 
     def average(order: int) -> tuple[Array, float]:
         total = torch.zeros(tilted.mask.size, dtype=torch.float64)

@@ -82,7 +82,7 @@ class _Kink:
     def back(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """A lower bound of rows . sigma(z) that is linear in z: the line below for entries > 0, the chord for < 0."""
         width = self.high - self.low
-        chord = torch.where(width > 0, (self(self.high) - self(self.low)) / width.where(width > 0, 1.0), 1.0)
+        chord = (self(self.high) - self(self.low)) / width.where(width > 0, 1.0)
         chord = torch.where(self.low >= 0, 1.0, torch.where(self.high <= 0, self.leak, chord))
         offset = self(self.low) - chord * self.low
         below = torch.ones_like(self.low).where(self.high > -self.low, self.leak)

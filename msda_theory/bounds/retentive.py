@@ -112,9 +112,10 @@ def _search(x: Tensor, loss: Loss, largest_norm: float, clipped: bool, starts: i
 
 
 def _slope(x: Tensor, v: Tensor, loss: Loss, clipped: bool) -> Tensor:
+    """NaN or inf where the ratio overflows: a step from there reaches no number, and is not taken."""
     at = v.clone().requires_grad_()
     (slope,) = torch.autograd.grad(_ratios(x, at, loss, clipped).sum(), at)
-    return torch.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
+    return slope
 
 
 def _unit(v: Tensor) -> Tensor:

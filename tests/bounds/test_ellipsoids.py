@@ -159,6 +159,10 @@ def test_a_union_has_the_largest_bound_and_the_best_point() -> None:
     """Of a supremum in [1, 2] and one in [1.5, 1.75]: all that is known is [1.5, 2]."""
     found = Union([Enclosed(2.0, 1.0), Enclosed(1.75, 0.25)]).maximum(torch.ones(2, 1))
     assert found.value.tolist() == [2, 2] and found.at.tolist() == [[1.5], [1.5]] and found.gap.tolist() == [0.5, 0.5]
+    union, u = Union([Ball(1.0, P), Ball(2.0, P)]), rows(3)
+    with torch.device("meta"):  # the default, on which there are no numbers
+        at = union.maximum(u).at
+    assert torch.equal(at, union.maximum(u).at)
     assert Union([Enclosed(math.inf, 0.0), Enclosed(1.0, 0.0)]).maximum(torch.ones(1, 1)).gap.tolist() == [0]
 
 

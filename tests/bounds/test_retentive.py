@@ -108,9 +108,26 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_the_defaults_are_those_of_the_signature() -> None:
+    x, u = points(5, 2), points(1, 2, 9)[0]
+    found, said = (retentiveness(x, losses.Poisson(), 2.0, **o).direction for o in ({}, {"starts": 256, "seed": 0}))
+    assert torch.equal(found, said)
+    w = MixupClass(x, 0.1, 2.0, losses.Logistic())
+    found, said = (w.support_below(u, **o)[1] for o in ({}, {"starts": 64, "seed": 0}))
+    assert torch.equal(found, said)
+
+
 def test_units_have_length_one_or_none() -> None:
     rows = torch.tensor([[3.0, 4.0], [0.0, 0.0], [0.0, 0.5]], dtype=torch.float64)
     assert_close(unit(rows), [[0.6, 0.8], [0, 0], [0, 1]], rounding(torch.float64, 1.0, 4))
+
+
+def test_directions_where_the_curvature_overflows_are_left_where_they_are() -> None:
+    """x = +-1, A'' = e^t: of the lengths up to 5000 the ratio is least at v tanh v = 1, and most starts overflow."""
+    x = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    found = retentiveness(x, losses.Poisson(), 5000.0, clipped=False, starts=20_000)
+    v = 1.1996786402577339
+    assert found.rho == pytest.approx((math.cosh(v) / v) ** 2, rel=1e-10)
 
 
 def test_an_atom_at_zero_keeps_logistic_data_retentive_however_long_v() -> None:
@@ -200,6 +217,21 @@ def test_the_radius_is_where_the_level_is_reached() -> None:
         found = MixupClass(x, gamma, largest, losses.Squared()).radius(along)
         cell = largest / RADII / 2**BISECTIONS
         assert_close(found, [expected, expected, largest], cell + rounding(torch.float64, largest, 8))
+        assert gamma < 1 or found[0] == largest, "a ball within the class"
+    assert MixupClass(x, 0.25, 64.0, losses.Squared()).radius(along)[0] == 0.5, "a border that bisection meets"
+
+
+def test_tangents_are_at_right_angles_to_the_border() -> None:
+    """To the ball's on the ball, to the level's, along Sigma theta, within; at 0 there is none."""
+    x, u = points(6, 3, 4), points(1, 3, 9)[0]
+    w, unit_u = MixupClass(x, 0.1, 2.0, losses.Squared()), u / u.norm()
+    within = points(1, 3, 5)[0]
+    within = within / within.norm()
+    normals = torch.stack([within, x.mT @ x @ within, torch.zeros(3, dtype=torch.float64)])
+    found = w._tangent(torch.stack([2 * within, within, 0 * within]), u)
+    square = normals.square().sum(1).where(normals.any(1), 1.0)
+    expected = unit_u - (normals @ unit_u / square).unsqueeze(1) * normals
+    assert_close(found, expected, rounding(torch.float64, 1.0, 32))
 
 
 def test_the_radius_is_found_where_x_is() -> None:

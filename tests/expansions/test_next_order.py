@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import msda_theory as mt
-from msda_theory.expansions import NextOrder, Trust, leading_moments, radius_of_trust
+from msda_theory.expansions import NextOrder, Trust, leading_moments, next_order, radius_of_trust
 from msda_theory.expansions.next_order import DRAWS, draw_pairs, third_about_data, third_about_mean_points
 from tests.expansions.test_mean_point import ATOMS, BOX, Pairs
 from tests.helpers import LOSSES, Quadratic, TanhNetwork, assert_close, inputs, labels, relu_network
@@ -114,6 +114,21 @@ def test_both_orders_stand_side_by_side() -> None:
         data = third_about_data(model, loss, x, y, draw)
         points = third_about_mean_points(model, loss, x, y, leading_moments(augmentation), draw)
     assert trust == Trust(NextOrder(*data, 0.375), NextOrder(*points, mean.second))
+
+
+@pytest.mark.parametrize(("numbers", "sizes"), [(1, [1] * 8), (48, [3, 3, 2])])
+def test_as_many_draws_at_a_time_as_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch, numbers: int, sizes: list[int]
+) -> None:
+    """Eight times the two numbers of a sample, for three derivatives one in the other; and one draw at least."""
+    x, loss, shown = inputs(4, 2), mt.losses.Logistic(), []
+    monkeypatch.setattr(next_order, "CHUNK_ELEMENTS", numbers)
+    monkeypatch.setattr(next_order, "track", lambda parts, name: (shown.append((name, parts)), parts)[1])
+    draw = draw_pairs(x, mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,))), 8)
+    with torch.no_grad():
+        third_about_data(TanhNetwork((2,)), loss, x, labels(loss, 4, 1), draw)
+    ((name, parts),) = shown
+    assert name == "third order" and [len(part.i) for part in parts] == sizes
 
 
 def test_definitions_and_corners() -> None:

@@ -41,6 +41,10 @@ def _figures(asking: Mapping[str, Done]) -> Iterator[str]:
     every = set.intersection(*(set(done.honest) for done in asking.values()))
     hit = set.union(*(done.false_alarms() for done in asking.values())) & every
     yield f"- Seeds at which all of the other {len(asking)} ran: {_rate(len(hit), len(every), 'seeds with an alarm')}"
+    counts = sorted(len(done.honest) for done in asking.values())
+    fewer = [count for count in counts if count < counts[-1]]
+    others = f", the other {len(fewer)} at {fewer[0]} to {fewer[-1]}" if fewer else ""
+    yield f"- {len(counts) - len(fewer)} of these ran at {counts[-1]} seeds{others}."
     runs = sum(len(done.honest) for done in asking.values())
     alarms = sum(len(done.false_alarms()) for done in asking.values())
     yield f"- Single runs of these: {_rate(alarms, runs, 'alarms')}"

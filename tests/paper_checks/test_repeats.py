@@ -235,6 +235,7 @@ def test_the_report_counts_what_was_run() -> None:
     text = as_markdown(state)
     assert "3 checks; 1 never ask for their seed" in text
     assert "Seeds at which all of the other 2 ran: 3; seeds with an alarm: 1; the rate is below 86% " in text
+    assert "- 2 of these ran at 3 seeds.\n" in text
     assert "Single runs of these: 6; alarms: 1; the rate is below 58% " in text
     assert "of the 1 quick ones, tried again: caught in 0 of 1 runs" in text
     assert (
@@ -244,3 +245,5 @@ def test_the_report_counts_what_was_run() -> None:
     assert f"- {ASKS}, seed {Task(ASKS, 0).seed}, with its fault planted: the planted fault was not caught" in text
     assert f"- {ASKS}, seed {Task(ASKS, 2).seed}: {ASKS}: recorded this, found that" in text
     assert f"{STILL}.\n" in text
+    state.add(*_done("park2022:thm2", [7], 0.5))
+    assert "- 1 of these ran at 4 seeds, the other 1 at 3 to 3.\n" in as_markdown(state)

@@ -79,14 +79,13 @@ def open_page(chromium: Any, address: str) -> Callable[..., Any]:
 
 
 def shown(driver: Any) -> list[str]:
-    """The claims whose row is shown; their details must be the same."""
-    rows, details = (
-        driver.execute_script(
-            "return [...document.querySelectorAll(arguments[0])]"
-            ".filter((e) => e.checkVisibility()).map((e) => e.dataset.claim)",
-            selector,
-        )
-        for selector in ("table.claims tbody tr", "details[data-claim]")
+    """The claims whose row is shown; their details must be the same, asked in one script: filtering may come between
+    two."""
+    rows, details = driver.execute_script(
+        "return [...arguments].map((selector) => [...document.querySelectorAll(selector)]"
+        ".filter((e) => e.checkVisibility()).map((e) => e.dataset.claim))",
+        "table.claims tbody tr",
+        "details[data-claim]",
     )
     assert rows == details
     return list(rows)

@@ -20,6 +20,14 @@ def test_two_moons_and_digits_are_float64_seeded_and_not_centred() -> None:
     assert x.min() >= 0 and x.max() <= 1
 
 
+def test_digits_that_were_changed_in_place_are_not_those_of_the_next_call() -> None:
+    first = digits(5)
+    kept = [part.clone() for part in first]
+    for part in first:
+        part.fill_(-1)
+    assert all(torch.equal(a, b) for a, b in zip(digits(5), kept, strict=True))
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_networks_are_float64_and_reproducible(name: str) -> None:
     state = torch.get_rng_state()

@@ -11,6 +11,7 @@ c - x_i.  Both factors are complete: a term that is a sum over them is exact.  O
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -59,10 +60,13 @@ class Moves:
     drawn: bool = False
     labels: Directions | None = None
 
-    def groups(self, largest: int | None = None) -> list[tuple[Directions, slice]]:
-        """All directions in parts that are taken through a network at once."""
-        largest = largest or LARGEST_GROUP
-        return [(directions, some) for directions in self.directions for some in self._parts(len(directions), largest)]
+    def groups(self, largest: Callable[[Directions], int] = lambda _: 0) -> list[tuple[Directions, slice]]:
+        """All directions in parts that go through a network at once: of `LARGEST_GROUP`, or `largest` if more."""
+        return [
+            (directions, some)
+            for directions in self.directions
+            for some in self._parts(len(directions), max(LARGEST_GROUP, largest(directions)))
+        ]
 
     def shares(self) -> Tensor:
         """The share of the directions that each group has."""

@@ -26,8 +26,8 @@ CHUNK = {"cpu": 2**18, "cuda": 2**28}
 LEAST, LARGEST = 8, 2**24
 #: directions that jets are to take at once: the fewer, the more samples go together; and where slopes are wider
 TOGETHER, FEWEST = 4, 2
-#: directions in a group where their slopes are never spread over the samples
-UNSPREAD = 4096
+#: directions in a group where their slopes are never spread over the samples, and numbers of slopes that they share
+UNSPREAD, SHARED = 4096, 2**20
 #: what a backward pass costs, in forward passes
 BACKWARD = 2
 
@@ -55,13 +55,19 @@ class Route:
     widths: tuple[int, ...]
 
     def groups(self, moves: Moves) -> list[tuple[Directions, slice, int]]:
-        """The groups of directions, and the width of each: larger groups where no slopes are spread over the samples,
-        or gradients serve all.
-        """
-        spread = moves.drawn or (self.method is not by_gradients and any(self.widths))
+        """The groups of directions, and the width of each."""
         width_of = {id(some): width for some, width in zip(moves.directions, self.widths, strict=True)}
-        found = moves.groups(None if spread else UNSPREAD)
-        return [(directions, some, width_of[id(directions)]) for directions, some in found]
+
+        def largest(directions: Directions) -> int:
+            """More where no slopes are spread over the samples, or gradients serve all; and, of shared directions, as
+            many as fit, since a narrow layer leaves few of them."""
+            if moves.drawn or self.method is by_reverse_mode:
+                return 0
+            if self.method is by_gradients or not any(self.widths):
+                return UNSPREAD
+            return SHARED // max(1, width_of[id(directions)]) if directions.factor is None else 0
+
+        return [(each, some, width_of[id(each)]) for each, some in moves.groups(largest)]
 
     def plan(self, x: Tensor, directions: int, width: int) -> Plan:
         together = min(directions, TOGETHER) if self.method is by_jets else directions
@@ -129,7 +135,7 @@ def route_for(model: Model, x: Tensor, moves: Moves, residual: Tensor, curvature
     found = [passage for passage in passages if passage is not None]
     if len(found) < len(passages):
         return Route(by_reverse_mode, (x[0].numel(),) * len(passages))
-    backward = BACKWARD * residual.shape[1] * len(moves.groups(None if moves.drawn else UNSPREAD))
+    backward = BACKWARD * residual.shape[1] * len(moves.groups(lambda _: 0 if moves.drawn else UNSPREAD))
     if all(passage.straight for passage in found) and (not needed or backward < sum(map(len, moves.directions))):
         return Route(by_gradients, tuple(_gradient_width(len(some), x, residual) for some in moves.directions))
     return Route(by_jets, tuple(passage.width for passage in found))

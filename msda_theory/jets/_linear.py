@@ -13,7 +13,7 @@ from torch.nn import functional
 from msda_theory.jets._generic import Func, any_jet, arguments_of, generic, generic_jet, value_of
 from msda_theory.jets._jet import Jet, JetRefusedError
 from msda_theory.jets._operations import BATCH_FIRST
-from msda_theory.jets._slopes import Bend, Slopes
+from msda_theory.jets._slopes import Bend, Slopes, last
 
 
 def linear_map(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -47,10 +47,10 @@ def affine(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
         return generic_jet(func, args, kwargs)
 
     def linear(v: Tensor) -> Tensor:
-        return functional.linear(v, weight)
+        return functional.linear(v, last(weight, v))
 
     value = functional.linear(z.value, weight, bias)
-    return Jet(value, z.slopes.then(linear, (name, id(weight)), weight), z.bent(linear))
+    return Jet(value, z.slopes.then(linear, (name, id(weight)), weight, zeros="end"), z.bent(linear))
 
 
 def convolution(func: Func, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from msda_theory.jets._given import Given, Made
 from msda_theory.jets._slopes import Bend, Recipe, Slopes, Total
 
-Made = dict[Recipe, Tensor]
 _widths: ContextVar[list[int] | None] = ContextVar("widths", default=None)
 
 
@@ -38,7 +38,7 @@ def made(wanted: Sequence[Recipe], at_once: int | None = None) -> list[Tensor]:
     _make_shared([r for r in along if r.shared], found)
     _sweep([r for r in along if not r.shared], found, [r for r in wanted if isinstance(r, Slopes)], at_once)
     for step in _steps([r for r in recipes if isinstance(r, Bend)], wanted):
-        found[step.recipe] = step.made(found)
+        found[step.recipe] = step.recipe.make(*step.before(found))
     return [found[recipe] for recipe in wanted]
 
 
@@ -65,24 +65,21 @@ def _sweep(recipes: Sequence[Recipe], found: Made, wanted: Sequence[Recipe], at_
     if not recipes:
         return
     steps, widths = _steps(recipes), _widths.get()
-    given = {parent: found[parent] for recipe in recipes for parent in recipe.parents if parent in found}
-    totals = {recipe for recipe in recipes if isinstance(recipe, Total)}
+    given = Given.of(recipes, found, wanted, turn=widths is None)
     collected: dict[Recipe, list[Tensor]] = {recipe: [] for recipe in recipes if recipe in wanted}
-    count = len(next(iter(given.values())))
-    for start in range(0, count, at_once or max(count, 1)) or (0,):
-        group = slice(start, start + (at_once or count))
-        here = {recipe: slopes[group] for recipe, slopes in given.items()}
+    for group in given.groups(at_once):
+        here = given.along(group)
         for step in steps:
-            recipe, new = step.recipe, step.made(here)
-            if recipe in totals:
-                found[recipe] = found[recipe].add_(new) if recipe in found else new
+            recipe, before = step.recipe, step.before(here)
+            if isinstance(recipe, Total):
+                found[recipe] = recipe.added_to(found[recipe], *before) if recipe in found else recipe.make(*before)
                 continue
-            here[recipe] = new
+            here[recipe] = new = recipe.make(*before)
             if widths is not None:
                 widths.append(new[:1, :1].numel())
             if recipe in collected:
                 collected[recipe].append(new)
-    found |= {recipe: torch.cat(parts) for recipe, parts in collected.items()}
+    found |= {recipe: given.turned_back(torch.cat(parts)) for recipe, parts in collected.items()}
 
 
 @dataclass(frozen=True)
@@ -92,9 +89,9 @@ class _Step:
     recipe: Recipe
     parents: tuple[tuple[Recipe, bool], ...]
 
-    def made(self, found: Made) -> Tensor:
-        """The recipe's tensor; those of the parents that nothing else needs are let go."""
-        return self.recipe.make(*[found.pop(parent) if last else found[parent] for parent, last in self.parents])
+    def before(self, found: Made) -> list[Tensor]:
+        """The parents' tensors; those that nothing else needs are let go."""
+        return [found.pop(parent) if last else found[parent] for parent, last in self.parents]
 
 
 def _steps(recipes: Sequence[Recipe], wanted: Sequence[Recipe] = ()) -> list[_Step]:

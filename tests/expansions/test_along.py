@@ -9,7 +9,7 @@ from torch import nn
 import msda_theory as mt
 from msda_theory.expansions import routes
 from msda_theory.expansions.along import sums_along
-from msda_theory.expansions.moves import drawn_moves, exact_moves
+from msda_theory.expansions.moves import Directions, Moves, drawn_moves, exact_moves
 from msda_theory.expansions.routes import Route, by_gradients, by_jets, by_reverse_mode, route_for
 from msda_theory.expansions.second_order import taylor_terms
 from tests.dense_twin import dense_terms, second_moments
@@ -90,9 +90,33 @@ def test_chunks_do_not_matter(x, augmentation, monkeypatch):
     whole = taylor_terms(model, loss, x, labels(x), moments)
     monkeypatch.setattr(routes, "CHUNK", {"cpu": 1})
     monkeypatch.setattr("msda_theory.expansions.moves.LARGEST_GROUP", 5)
+    monkeypatch.setattr(routes, "SHARED", 0)
     small = taylor_terms(model, loss, x, labels(x), moments)
     for term in TERMS:
         assert_close(getattr(small, term), getattr(whole, term), ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("method", "widths", "drawn", "shared", "own"),
+    [
+        (by_jets, (2**12, 2**12), False, [200], [50] * 4),
+        (by_jets, (2**13, 2**12), False, [100, 100], [50] * 4),
+        (by_jets, (2**15, 2**12), False, [50] * 4, [50] * 4),
+        (by_jets, (0, 2**12), False, [200], [50] * 4),
+        (by_jets, (0, 0), False, [200], [200]),
+        (by_jets, (2**12, 2**12), True, [25] * 8, [25] * 8),
+        (by_gradients, (2**12, 2**12), False, [200], [200]),
+        (by_reverse_mode, (2**12, 2**12), False, [50] * 4, [50] * 4),
+    ],
+)
+def test_groups_of_shared_directions_are_as_large_as_they_fit(method, widths, drawn, shared, own):
+    """200 directions that the samples share, and 200 of their own; 2^20 numbers, or 64 directions, go together."""
+    flat = torch.ones(200, 3)
+    moves = Moves(flat[:0], (Directions(flat, None, flat[:2]), Directions(None, flat, flat[:2])), drawn=drawn)
+    groups = Route(method, widths).groups(moves)
+    for sizes, width, directions in zip((shared, own), widths, moves.directions, strict=True):
+        found = [(some.stop - some.start, of) for each, some, of in groups if each is directions]
+        assert found == [(size, width) for size in sizes]
 
 
 @pytest.mark.parametrize("label", ["nominal", "realised"])

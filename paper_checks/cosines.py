@@ -38,10 +38,12 @@ class Tendency:
 
     @classmethod
     def of_gains(cls, gains: Tensor) -> Tendency:
-        """From one gain a run: (s,)."""
-        changed = gains[gains != 0]
-        chance = float(wilcoxon(changed.numpy()).pvalue) if len(changed) else 1.0
-        clear = GROWS if float(changed.sum()) > 0 else FALLS
+        """From one gain a run, (s,): infinite where R was, or becomes, 0, and nan where it stays so."""
+        changed = gains[(gains != 0) & ~gains.isnan()].numpy()
+        if not len(changed):
+            return cls(0, 0, 1.0, NEITHER)
+        chance, falling = (float(wilcoxon(changed, alternative=side).pvalue) for side in ("two-sided", "less"))
+        clear = FALLS if falling < 0.5 else GROWS
         return cls(int((changed > 0).sum()), len(changed), chance, clear if chance <= ALARM else NEITHER)
 
     def __str__(self) -> str:

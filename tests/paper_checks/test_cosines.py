@@ -45,6 +45,14 @@ def test_a_tendency_is_none_where_runs_differ_are_few_or_unchanged():
     assert (found.rose, found.of) == (2, 3)
 
 
+@pytest.mark.parametrize(("sign", "direction"), [(1, GROWS), (-1, FALLS)])
+def test_one_r_that_becomes_0_does_not_turn_a_tendency(sign, direction):
+    """log 0 for one run of 31, whose unit died; one where R was 0 and stays so is left out."""
+    gains = sign * torch.cat([torch.linspace(0.1, 1, 30), torch.tensor([-torch.inf, torch.nan])]).double()
+    found = Tendency.of_gains(gains)
+    assert (found.direction, found.of, found.rose) == (direction, 31, 30 if sign > 0 else 1)
+
+
 def test_scaled_networks_grow_by_the_gradient_alone(runs):
     """f to 3 f after 100%: log|f| grows by log 3, no cosine changes."""
     tripled = Moment(3 * runs.separated.output, 3 * runs.separated.gradient)

@@ -2,13 +2,15 @@
 
 With p_i = W (M x_i) and q_j = W ((1-M) x_j) the output at x_ij is p_i + q_j + b, for any mask.  The labels' part of the
 loss is linear in it and needs the means of p, q, y p and y q alone.  What is left, the mean of h(p_i + q_j + b) over
-all pairs, is interpolated output by output on n x n Chebyshev nodes of (p, q),
+all pairs, is interpolated output by output on n x k Chebyshev nodes of (p, q),
 
     1/m^2 sum_ij h(p_i + q_j + b) = sum_ab u_a v_b h(P_a + Q_b + b),    u_a = 1/m sum_i l_a(p_i),  v_b likewise.
 
-A polynomial of degree n-1 in p + q has no more than that degree in p and in q, so that the error is no larger than
-(1 + |u|_1 |v|_1) times the distance of h to such a polynomial, which the Chebyshev coefficients of h, a function of one
-variable, show.  Under Mixup p and q are multiples of W x_i, and u is the same for all ratios.
+Where q is held, h is a function of one variable on an interval as long as that of p: n are the nodes that any interval
+of that length takes, as the Chebyshev coefficients of h on it show, and k those of an interval as long as that of q.
+With no more than t left on either, the error is no larger than (1 + |u|_1) (1 + |v|_1) t: in p it is (1 + |u|_1) t, and
+what is interpolated in q is weighted by |u|_1, or the other way round.  Under Mixup p and q are multiples of W x_i, and
+u is the same for all ratios.
 """
 
 from __future__ import annotations
@@ -22,14 +24,16 @@ from torch import Tensor
 
 from msda_theory._model import outputs
 from msda_theory.augmentation import Augmentation, MixTable
-from msda_theory.chebyshev import chebyshev_moments, chebyshev_nodes, interpolation_weights, nodes_for
+from msda_theory.chebyshev import WINDOWS, chebyshev_moments, chebyshev_nodes, interpolation_weights, nodes_for
 from msda_theory.losses import ElementwiseLoss, Loss
 from msda_theory.quadrature import Array
 
-#: numbers at a time, so that they stay in a processor's cache, and of them a mask's n x n values of h, as a guess
-BLOCK, VALUES = 2**16, 2**12
+#: numbers at a time, so that they stay in a processor's cache, and of them a mask's n x k values of h, as a guess
+BLOCK, VALUES = 2**16, 2**11
 #: the tolerance of the polynomial, in units of that of the loss: h is interpolated well below it
 POLYNOMIAL = 0.01
+#: half widths that nodes are sought for, to each halving
+LEVELS = 4
 
 
 def linear_loss(
@@ -94,7 +98,7 @@ class PairSums:
         self.loss, self.labels, self.weight, self.bias, self.rtol = loss, labels.mT, weight, bias, rtol
         self.x = x.flatten(1)
         self.outputs = weight @ self.x.mT  # (K, m)
-        self._known = math.inf, -math.inf, 0, 0.0
+        self._within, self._found = (math.inf, -math.inf), dict[int, tuple[int, float]]()
 
     def over(self, table: MixTable) -> tuple[float, float, float]:
         """Value, mean size of the terms, and the error of interpolation."""
@@ -103,6 +107,7 @@ class PairSums:
         total = np.zeros(3)
         for alike, kept in ((True, constant), (False, ~constant)):
             rows = kept.nonzero()[:, 0]
+            rows = rows[masks[rows].sum(1).argsort()]  # those of a block take about as many nodes
             for block in rows.split(max(1, BLOCK // max(self.outputs.numel(), VALUES * len(self.bias)))):
                 if len(block):
                     total += self._rows(masks[block], table.first[block], table.second[block], alike)
@@ -112,7 +117,7 @@ class PairSums:
     def _rows(self, masks: Tensor, first: Tensor, second: Tensor, alike: bool) -> Array:
         p = masks[:, 0, None, None] * self.outputs if alike else self._own(masks)
         q = self.outputs - p
-        linear = self._labelled(p, q, first, second)
+        linear = self._labelled(p, first, second)
         smooth, size, error = self._smooth(p, q, alike)
         mass = (first + second).unsqueeze(-1)
         found = torch.stack([(mass * smooth).sum() - linear.sum(), (mass * size).sum() + linear.abs().sum()])
@@ -123,38 +128,48 @@ class PairSums:
         kept = self.weight.unflatten(-1, (-1, masks.shape[1])) * masks[:, None, None]
         return (kept.flatten(2).flatten(0, 1) @ self.x.mT).unflatten(0, (len(masks), -1))
 
-    def _labelled(self, p: Tensor, q: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    def _labelled(self, p: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """E[(first y_i + second y_j) (p_i + q_j + b)] over pairs: (t, K)."""
         y, mean = self.labels, self.labels.mean(-1)
-        at_first = (p * y).mean(-1) + mean * (q.mean(-1) + self.bias)
-        at_second = (q * y).mean(-1) + mean * (p.mean(-1) + self.bias)
+        own_p, mean_p = (p * y).mean(-1), p.mean(-1)
+        own_q, mean_q = (self.outputs * y).mean(-1) - own_p, self.outputs.mean(-1) - mean_p
+        at_first = own_p + mean * (mean_q + self.bias)
+        at_second = own_q + mean * (mean_p + self.bias)
         return first.unsqueeze(-1) * at_first + second.unsqueeze(-1) * at_second
 
     def _smooth(self, p: Tensor, q: Tensor, alike: bool) -> tuple[Tensor, Tensor, Tensor]:
         """E[h(p_i + q_j + b)] over pairs, its size and its error: (t, K) each."""
         (mid_p, half_p), (mid_q, half_q) = self._interval(p), self._interval(q)
         centre, half = mid_p + mid_q + self.bias, half_p + half_q
-        n, tail = self._nodes(float((centre - half).min()), float((centre + half).max()))
+        low, high = float((centre - half).min()), float((centre + half).max())
+        wide_p, wide_q = float(half_p.max()), float(half_q.max())
+        if alike:
+            wide_p = wide_q = max(wide_p, wide_q)
+        (n, tail), (k, other) = self._nodes(low, high, wide_p), self._nodes(low, high, wide_q)
         if alike:
             outputs = self.outputs.unsqueeze(0)
             u = v = self._weights(outputs, *self._interval(outputs), n)
         else:
-            u, v = self._weights(p, mid_p, half_p, n), self._weights(q, mid_q, half_q, n)
-        nodes = chebyshev_nodes(n).to(self.bias)
-        rows, columns = half_p[..., None] * nodes + centre[..., None], half_q[..., None] * nodes
+            u, v = self._weights(p, mid_p, half_p, n), self._weights(q, mid_q, half_q, k)
+        rows = half_p[..., None] * chebyshev_nodes(n).to(self.bias) + centre[..., None]
+        columns = half_q[..., None] * chebyshev_nodes(k).to(self.bias)
         h = self.loss.scalar(rows[..., :, None] + columns[..., None, :], 0)
         value, size = bilinear(u, h, v), bilinear(u.abs(), h.abs(), v.abs())
-        spread = u.abs().sum(-1) * v.abs().sum(-1)
-        return value, size, (1 + spread) * tail + n * torch.finfo(torch.float64).eps * size
+        spread = (1 + u.abs().sum(-1)) * (1 + v.abs().sum(-1))
+        return value, size, spread * max(tail, other) + max(n, k) * torch.finfo(torch.float64).eps * size
 
-    def _nodes(self, low: float, high: float) -> tuple[int, float]:
-        """As `nodes_for`, of which what was found for a wider interval serves."""
-        least, most, n, tail = self._known
-        if low < least or high > most:
-            low, high = min(low, least), max(high, most)
-            n, tail = nodes_for(lambda f: self.loss.scalar(f, 0), low, high, POLYNOMIAL * self.rtol, self.bias)
-            self._known = low, high, n, tail
-        return n, tail
+    def _nodes(self, low: float, high: float, half: float) -> tuple[int, float]:
+        """As `nodes_for`; what was found within a longer [low, high], for a half width a little larger, serves."""
+        if low < self._within[0] or high > self._within[1]:
+            self._within = min(low, self._within[0]), max(high, self._within[1])
+            self._found = {}
+        low, high = self._within
+        whole = (high - low) / 2
+        level = math.floor(LEVELS * math.log2(whole / max(half, whole / WINDOWS))) if whole > 0 else 0
+        if level not in self._found:
+            half, rtol = whole / 2 ** (level / LEVELS), POLYNOMIAL * self.rtol
+            self._found[level] = nodes_for(lambda f: self.loss.scalar(f, 0), low, high, half, rtol, self.bias)
+        return self._found[level]
 
     @staticmethod
     def _interval(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,8 +181,8 @@ class PairSums:
     def _weights(values: Tensor, centre: Tensor, half: Tensor, n: int) -> Tensor:
         """1/m sum_i l_a(values_i) on each interval: (t, K, m) to (t, K, n)."""
         scale = 1 / torch.where(half > 0, half, 1.0).unsqueeze(-1)
-        moments = chebyshev_moments((values - centre.unsqueeze(-1)) * scale, n) / values.shape[-1]
-        return moments @ interpolation_weights(n, n).to(moments)
+        moments = chebyshev_moments(torch.addcmul(-centre.unsqueeze(-1) * scale, values, scale), n)
+        return moments @ interpolation_weights(n, n).to(moments) / values.shape[-1]
 
 
 def bilinear(u: Tensor, h: Tensor, v: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 import msda_theory as mt
 from msda_theory import exact_linear
 from msda_theory.chebyshev import chebyshev_moments, chebyshev_nodes, nodes_for
-from msda_theory.exact_linear import POLYNOMIAL, PairSums, affine_parts
+from msda_theory.exact_linear import POLYNOMIAL, PairSums, affine_parts, bilinear
 from msda_theory.losses import ElementwiseLoss
 from tests.helpers import LinearLoss, Quadratic, TanhNetwork, assert_close, inputs, labels
 from verify.tolerances import rounding
@@ -134,17 +134,50 @@ def pair_sums(rtol: float = 1e-9) -> PairSums:
 
 
 def test_nodes_that_were_found_serve_a_narrower_interval_and_no_wider_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And half widths up to a quarter of a halving less, down to a sixteenth of the whole."""
     sums, like, sought = pair_sums(), torch.zeros(1, dtype=torch.float64), []
-    monkeypatch.setattr(exact_linear, "nodes_for", lambda *a: (sought.append(a[1:3]), nodes_for(*a))[1])
+    monkeypatch.setattr(exact_linear, "nodes_for", lambda *a: (sought.append(a[1:4]), nodes_for(*a))[1])
 
-    def needed(low: float, high: float) -> tuple[int, float]:
-        return nodes_for(lambda f: mt.losses.Logistic().scalar(f, 0), low, high, POLYNOMIAL * 1e-9, like)
+    def needed(low: float, high: float, half: float) -> tuple[int, float]:
+        return nodes_for(lambda f: mt.losses.Logistic().scalar(f, 0), low, high, half, POLYNOMIAL * 1e-9, like)
 
-    assert sums._nodes(-1.0, 1.0) == needed(-1.0, 1.0)
-    assert sums._nodes(-1.0, 20.0) == needed(-1.0, 20.0) != needed(-1.0, 1.0)
-    assert sums._nodes(-0.5, 10.0) == needed(-1.0, 20.0)
-    assert sums._nodes(-30.0, 10.0) == needed(-30.0, 20.0) == sums._nodes(-30.0, 20.0)
-    assert sought == [(-1, 1), (-1, 20), (-30, 20)]
+    assert sums._nodes(-1.0, 1.0, 1.0) == needed(-1.0, 1.0, 1.0)
+    assert sums._nodes(-4.0, 20.0, 12.0) == needed(-4.0, 20.0, 12.0) != needed(-1.0, 1.0, 1.0)
+    assert sums._nodes(-0.5, 10.0, 11.5) == needed(-4.0, 20.0, 12.0)
+    assert sums._nodes(-0.5, 10.0, 3.0) == needed(-4.0, 20.0, 3.0) == sums._nodes(0.0, 1.0, 2.8)
+    assert sums._nodes(-0.5, 10.0, 0.0) == needed(-4.0, 20.0, 0.75) == sums._nodes(0.0, 1.0, 0.75)
+    assert sums._nodes(-44.0, 10.0, 2.5) == needed(-44.0, 20.0, 32 * 2 ** (-14 / 4))
+    assert sums._nodes(3.0, 3.0, 0.0) == needed(-44.0, 20.0, 2.0)
+    assert [each[:2] for each in sought] == [(-1, 1), (-4, 20), (-4, 20), (-4, 20), (-44, 20), (-44, 20)]
+    assert pair_sums()._nodes(3.0, 3.0, 0.0) == needed(3.0, 3.0, 0.0)
+
+
+def test_the_narrower_of_the_two_takes_fewer_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """f = x_1 + x_2 / 32 on (-8, 8), and the mask (1, 0): a table of the h of the one's nodes by the other's."""
+    shapes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(exact_linear, "bilinear", lambda u, h, v: (shapes.append(h.shape), bilinear(u, h, v))[1])
+    x = torch.linspace(-8, 8, 9, dtype=torch.float64).unsqueeze(-1).expand(-1, 2)
+    weight = torch.tensor([[1.0, 1 / 32]], dtype=torch.float64)
+    sums = PairSums(mt.losses.Logistic(), x, torch.ones(9, 1, dtype=torch.float64), weight, 0 * weight[0, :1], 1e-9)
+    masks, one = torch.tensor([[1.0, 0.0]]).double(), torch.ones(1, dtype=torch.float64)
+    value, _, error = sums.over(mt.MixTable(masks, one, 0 * one))
+    (n, tail), (k, other) = sums._nodes(-8.25, 8.25, 8.0), sums._nodes(-8.25, 8.25, 0.25)
+    assert shapes == [(1, 1, n, k)] * 2 and n > 2 * k
+    plain = (torch.log1p((x[:, :1] + x[:, 0] / 32).exp()) - x[:, :1] - x[:, 0] / 32).mean()
+    assert_close(value, plain, error)
+    assert max(tail, other) < error < 40 * max(tail, other) + rounding(torch.float64, 30.0, n)
+
+
+def test_masks_of_a_block_are_alike_in_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[float]] = []
+    rows = PairSums._rows
+    monkeypatch.setattr(PairSums, "_rows", lambda *a: (seen.append(a[1].sum(1).tolist()), rows(*a))[1])
+    monkeypatch.setattr(exact_linear, "BLOCK", 1)
+    x = torch.tensor([[0.0, 1.0], [2.0, 5.0]]).double()
+    sums = PairSums(mt.losses.Squared(), x, x[:, :1], torch.ones(1, 2).double(), torch.zeros(1).double(), 1e-9)
+    masks, share = torch.tensor([[1.0, 0.5], [0.0, 0.25], [0.0, 1.0]]).double(), torch.full((3,), 1 / 3).double()
+    sums.over(mt.MixTable(masks, share, 0 * share))
+    assert seen == [[0.25], [1.0], [1.5]]
 
 
 def test_a_constant_mask_needs_no_products_with_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,16 +192,16 @@ def test_a_constant_mask_needs_no_products_with_the_weights(monkeypatch: pytest.
 
 
 def test_the_error_of_interpolation_by_the_nodes_products() -> None:
-    """One sample, half way between n nodes: (1 + L^2) tail, L = sum_a prod_b |t_b / (t_a - t_b)|, and rounding."""
+    """One sample, half way between n nodes: (1 + L)^2 tail, L = sum_a prod_b |t_b / (t_a - t_b)|, and rounding."""
     one = torch.ones(1, 1, dtype=torch.float64)
     weight = torch.tensor([[1.0], [1.5]], dtype=torch.float64)
     sums = PairSums(mt.losses.Logistic(), one, torch.ones(1, 2, dtype=torch.float64), weight, 0 * weight[:, 0], 0.01)
-    n, tail = sums._nodes(-20.0, 21.0)
+    n, tail = sums._nodes(-20.0, 21.0, 0.0)
     value, size, error = sums._smooth(0.25 * sums.outputs[None], 0.75 * sums.outputs[None], False)
     t = chebyshev_nodes(n).tolist()
     constant = sum(math.prod(abs(b / (a - b)) for b in t if b != a) for a in t)
-    expected = (1 + constant**2) * tail + n * torch.finfo(torch.float64).eps * size
-    assert n % 2 == 0 and constant > 1.01
+    expected = (1 + constant) ** 2 * tail + n * torch.finfo(torch.float64).eps * size
+    assert n % 2 == 0
     assert_close(error, expected, 1e-9 * expected)
     assert_close(value, torch.log1p(weight.T.exp()), error)
 
@@ -180,7 +213,7 @@ def test_the_size_of_the_terms_by_hand() -> None:
     """
     sums, one = pair_sums(), torch.ones(1, dtype=torch.float64)
     value, size, error = sums.over(mt.MixTable(one.unsqueeze(0), one, 0 * one))
-    n, _ = sums._nodes(0.0, 30.0)
+    n, _ = sums._nodes(0.0, 30.0, 15.0)
     assert_close(value, (math.log(2) + math.log1p(math.exp(-30))) / 2, error)
     assert 30.3 < size < 30 * (2 / math.pi * math.log(n) + 1) ** 2 + 15 and 0 < error < 1e-7
 

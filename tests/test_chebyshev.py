@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from msda_theory import chebyshev
+from msda_theory import ToleranceError, chebyshev
 from msda_theory.chebyshev import chebyshev_moments, chebyshev_nodes, interpolation_weights, nodes_for, windows
 from tests.helpers import assert_close, inputs
 from verify.tolerances import rounding
@@ -51,6 +51,13 @@ def test_points_are_summed_as_many_at_a_time_as_a_cache_holds(
     assert len(widths) == 2 * steps and sum(widths) == 2 * 40
 
 
+def test_one_set_of_points_has_no_other_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chebyshev, "COSINES", 0)
+    t = 0.9 * chebyshev_nodes(30)
+    expected = torch.cos(torch.arange(12).double()[:, None] * torch.acos(t)).sum(-1)
+    assert_close(chebyshev_moments(t, 12), expected, rounding(torch.float64, 30.0, 14))
+
+
 @pytest.mark.parametrize("half", [0.0, 0.01, 0.3, 1.0, 2.4, 2.5, 7.0])
 def test_windows_hold_every_interval_of_their_half_width(half: float) -> None:
     """Wherever it lies in [-1, 4], and none of them reaches out; they are wider by a sixteenth of what is left."""
@@ -60,7 +67,7 @@ def test_windows_hold_every_interval_of_their_half_width(half: float) -> None:
         assert bool(((centres - centre).abs() + min(half, 2.5) <= wide + slack).any())
     assert float(centres.min()) - wide >= -1 - slack and float(centres.max()) + wide <= 4 + slack
     assert_close(wide, min(2.5, half + (2.5 - half) / 16), slack)
-    assert len(centres) == (1 if half >= 2.5 else 16)
+    assert len(centres) == (1 if half >= 2.5 else 16) and centres.dtype == torch.float64
 
 
 def test_a_short_interval_takes_fewer_nodes_wherever_it_lies() -> None:
@@ -121,6 +128,15 @@ def test_a_chebyshev_polynomial_needs_one_node_more_than_its_degree(degree: int,
     n, tail = nodes_for(h, low, high, high - low, 1e-6, like)
     assert n == degree + 1
     assert 0 < tail <= 1e-6 * 1e3
+
+
+def test_no_more_than_a_thousand_nodes_are_tried() -> None:
+    """Twice as many as are taken: 1 / (1 + a^2 t^2) has coefficients that fall as exp(-k asinh(1/a))."""
+    like = torch.zeros(1, dtype=torch.float64)
+    n, tail = nodes_for(lambda t: 1 / (1 + (30 * t) ** 2), -1.0, 1.0, 1.0, 1e-6, like)
+    assert 256 < n <= 512 and 0 < tail <= 1e-6
+    with pytest.raises(ToleranceError, match=r"not a polynomial to 1e-06 on \[-1, 1\].* with 1024 nodes"):
+        nodes_for(lambda t: 1 / (1 + (60 * t) ** 2), -1.0, 1.0, 1.0, 1e-6, like)
 
 
 def test_what_the_nodes_leave_out_is_the_sum_of_the_coefficients() -> None:

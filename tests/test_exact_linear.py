@@ -142,13 +142,14 @@ def test_nodes_that_were_found_serve_a_narrower_interval_and_no_wider_one(monkey
         return nodes_for(lambda f: mt.losses.Logistic().scalar(f, 0), low, high, half, POLYNOMIAL * 1e-9, like)
 
     assert sums._nodes(-1.0, 1.0, 1.0) == needed(-1.0, 1.0, 1.0)
+    assert sums._nodes(-1.0, 1.0, 0.25) == needed(-1.0, 1.0, 0.25) != needed(-1.0, 1.0, 1.0)
     assert sums._nodes(-4.0, 20.0, 12.0) == needed(-4.0, 20.0, 12.0) != needed(-1.0, 1.0, 1.0)
-    assert sums._nodes(-0.5, 10.0, 11.5) == needed(-4.0, 20.0, 12.0)
+    assert sums._nodes(-4.0, 10.0, 11.5) == needed(-4.0, 20.0, 12.0) == sums._nodes(-0.5, 20.0, 12.0)
     assert sums._nodes(-0.5, 10.0, 3.0) == needed(-4.0, 20.0, 3.0) == sums._nodes(0.0, 1.0, 2.8)
     assert sums._nodes(-0.5, 10.0, 0.0) == needed(-4.0, 20.0, 0.75) == sums._nodes(0.0, 1.0, 0.75)
     assert sums._nodes(-44.0, 10.0, 2.5) == needed(-44.0, 20.0, 32 * 2 ** (-14 / 4))
     assert sums._nodes(3.0, 3.0, 0.0) == needed(-44.0, 20.0, 2.0)
-    assert [each[:2] for each in sought] == [(-1, 1), (-4, 20), (-4, 20), (-4, 20), (-44, 20), (-44, 20)]
+    assert [each[:2] for each in sought] == [(-1, 1)] * 2 + [(-4, 20)] * 3 + [(-44, 20)] * 2
     assert pair_sums()._nodes(3.0, 3.0, 0.0) == needed(3.0, 3.0, 0.0)
 
 
@@ -191,11 +192,12 @@ def test_a_constant_mask_needs_no_products_with_the_weights(monkeypatch: pytest.
     assert rows == [1, 1, 1]
 
 
-def test_the_error_of_interpolation_by_the_nodes_products() -> None:
+@pytest.mark.parametrize("rtol", [0.01, 1e-11])
+def test_the_error_of_interpolation_by_the_nodes_products(rtol: float) -> None:
     """One sample, half way between n nodes: (1 + L)^2 tail, L = sum_a prod_b |t_b / (t_a - t_b)|, and rounding."""
     one = torch.ones(1, 1, dtype=torch.float64)
     weight = torch.tensor([[1.0], [1.5]], dtype=torch.float64)
-    sums = PairSums(mt.losses.Logistic(), one, torch.ones(1, 2, dtype=torch.float64), weight, 0 * weight[:, 0], 0.01)
+    sums = PairSums(mt.losses.Logistic(), one, torch.ones(1, 2, dtype=torch.float64), weight, 0 * weight[:, 0], rtol)
     n, tail = sums._nodes(-20.0, 21.0, 0.0)
     value, size, error = sums._smooth(0.25 * sums.outputs[None], 0.75 * sums.outputs[None], False)
     t = chebyshev_nodes(n).tolist()

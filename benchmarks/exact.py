@@ -48,7 +48,7 @@ WHY = (
     "`affine`: seconds of ours, seconds of one exponential a pair and ratio, ours over naive, relative error",
     "against the plain sum.  Ours grows with the samples and naive with their square.  For Mixup the sums over the",
     "samples serve all ratios, and below some 800 samples what shows is a hundred calls, more than half a millisecond.",
-    "Every box needs sums of its own, 120 to 160 ns a sample and box against 1.6 ns a pair: 0.05 takes some 1,600",
+    "Every box needs sums of its own, 70 to 100 ns a sample and box against 1.6 ns a pair: 0.05 takes about a thousand",
     "samples here, and more as the outputs spread and with them the nodes.",
     "`grid`: evaluations of the network for one value, those of the enumeration to 1e-7, naive over ours, relative",
     "error against 192 nodes of the ratio; `one rule` is the fewest evaluations at 8, 16, 32 or 64 nodes that are",

@@ -51,7 +51,7 @@ WHY = (
     "Every box needs sums of its own, 70 to 100 ns a sample and box against 1.6 ns a pair: 0.05 takes about a thousand",
     "samples here, and more as the outputs spread and with them the nodes.",
     "`grid`: evaluations of the network for one value and its error, those of the enumeration to 1e-7, naive over",
-    "ours, relative error against 192 nodes of the ratio; `one rule` the fewest evaluations at 8, 16, 32 or 64 nodes",
+    "ours, relative error against 192 nodes of the ratio; `one rule` is the fewest evaluations at 8, 16, 32, 64 nodes",
     "that are off by 1e-7 or less, which is known only afterwards.  A kink (ReLU) leaves an error of about 1/nodes^2:",
     "there is no target, and the enumeration is to 1e-5.  `sobol`: standard errors of ours and of Monte Carlo with",
     "as many draws, and the gain in variance times evaluations (ours with the passes for gradients at the samples),",

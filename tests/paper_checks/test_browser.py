@@ -73,6 +73,12 @@ def open_page(chromium: Any, address: str) -> Callable[..., Any]:
         chromium.get("about:blank")
         chromium.get_log("browser"), chromium.get_log("performance")
         chromium.get(address + fragment)
+        # on a busy machine get() has returned with the table parsed and the details not
+        WebDriverWait(chromium, 60).until(
+            lambda driver: (
+                driver.execute_script("return [document.readyState, location.protocol]") == ["complete", "file:"]
+            )
+        )
         return chromium
 
     return opened

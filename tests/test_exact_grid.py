@@ -69,7 +69,7 @@ def test_the_error_covers_the_truth_and_is_not_far_above_it(kind: str) -> None:
 
 
 def test_the_error_covers_squares_of_networks_on_few_nodes() -> None:
-    """Where the distance to three coarser grids was a sixth of the error: the terms at 16 nodes still rise."""
+    """Where the distance to three coarser grids, six times over, was a sixth of the error."""
     x, y, loss = 1.5 * inputs(12, 2, seed=5), inputs(12, 1, seed=7), mt.losses.Squared()
     augmentation = mt.Augmentation(mt.Beta(0.3, 0.3), mt.masks.Mixup((2,)))
     grids = [GridObjective(loss, x, y, augmentation, nodes=nodes) for nodes in (16, 28)]

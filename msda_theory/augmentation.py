@@ -30,6 +30,8 @@ LABEL_RULES = ("nominal", "realised")
 MOMENT_RTOL = 1e-13
 LARGEST_DENSE = 4096
 LARGEST_TABLE = 2**27
+#: masks of 1 - (1 - M) and of quadrature nodes mirrored at 1/2 differ by less, those of neighbouring nodes by more
+SAME = 2.0**-46
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,21 @@ class MixTable:
 
     def to(self, other: Tensor) -> MixTable:
         return MixTable(self.masks.to(other), self.first.to(other), self.second.to(other))
+
+    def without_mirrored(self) -> MixTable:
+        """For sums over all ordered pairs of samples: M of (i, j) mixes what 1 - M of (j, i) does, the label weights
+        exchanged, so that of two such masks one is kept, with the weights of both.
+
+        Masks that agree to SAME are one.  Half of the masks are left of Bernoulli masks, and of Mixup where the ratio
+        is symmetric.
+        """
+        flat = self.masks.flatten(1)
+        side = torch.where((flat - 0.5).abs() > SAME, (flat - 0.5).sign(), 0.0)
+        mirrored = side.gather(1, side.abs().argmax(1, keepdim=True)) > 0
+        kept, swap = torch.where(mirrored, 1 - flat, flat), mirrored[:, 0]
+        _, at, index = np.unique((kept / SAME).round().numpy(), axis=0, return_index=True, return_inverse=True)
+        first, second = self.first.where(~swap, self.second), self.second.where(~swap, self.first)
+        return _summed(kept[torch.from_numpy(at)], torch.from_numpy(index), first, second, self.masks.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -233,6 +250,11 @@ class Augmentation:
 
 def _merged(masks: Tensor, first: Tensor, second: Tensor, shape: tuple[int, ...]) -> MixTable:
     distinct, index = torch.unique(masks, dim=0, return_inverse=True)
+    return _summed(distinct, index, first, second, shape)
+
+
+def _summed(distinct: Tensor, index: Tensor, first: Tensor, second: Tensor, shape: tuple[int, ...]) -> MixTable:
+    """The weights of the masks that are distinct[index]."""
     weights = torch.zeros(2, len(distinct), dtype=torch.float64)
     weights.index_add_(1, index, torch.stack([first, second]))
     return MixTable(distinct.reshape(-1, *shape), weights[0], weights[1])

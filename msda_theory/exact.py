@@ -42,7 +42,7 @@ LEAST_SAMPLES = {"sobol": 2 * REPLICATES}
 LARGEST_ENUMERATION = 2**31
 OR_SOBOL = ", or method='sobol', whose error is mostly smaller for as many evaluations"
 CHUNK_ELEMENTS = 2**22
-CHUNK_INPUTS = 2**16
+CHUNK_INPUTS = 2**14
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def chosen(claims: Iterable[Claim], budget: float = BUDGET) -> list[Claim]:
     kinds: Sequence[Callable[[Claim], object]] = (
         lambda c: recorded[c.id]["evidence"],
         lambda c: (_paper(c), recorded[c.id]["verdict"]),
-        _file,
+        lambda c: c.module,
         lambda c: c.id,
     )
     taken: dict[str, Claim] = {}
@@ -71,7 +71,3 @@ def _groups(
 
 def _paper(claim: Claim) -> str:
     return claim.id.partition(":")[0]
-
-
-def _file(claim: Claim) -> str:
-    return str(getattr(claim.check, "func", claim.check).__module__)

@@ -101,6 +101,11 @@ class Claim:
     fault: str
     check: Check
 
+    @property
+    def module(self) -> str:
+        """Where its check is written."""
+        return str(getattr(self.check, "func", self.check).__module__)
+
 
 @dataclass(frozen=True)
 class Printed:

@@ -104,9 +104,8 @@ def write(path: Path, repeats: Repeats) -> None:
 @cache
 def _code(claim: str) -> str:
     """A digest of the modules of `paper_checks` that the claim's check uses."""
-    check = registry.claims()[claim].check
     digest = hashlib.sha256()
-    for module in sorted(_used(getattr(check, "func", check).__module__, frozenset())):
+    for module in sorted(_used(registry.claims()[claim].module, frozenset())):
         digest.update(_source(module).encode())
     return digest.hexdigest()[:16]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -14,8 +16,13 @@ from multiprocessing import get_context
 import torch
 
 from msda_theory import ZeroHessianNotice
+from paper_checks import quick
 from paper_checks.findings import Finding, Trial
 from paper_checks.registry import Claim, claims
+
+
+#: a file of checks, and another that trains the same networks
+SHARED = {"paper_checks.park2022.fig1": "paper_checks.zhang2021.fig2"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,23 @@ def run_claims(selected: Sequence[Claim], seed: int, jobs: int) -> Iterator[Outc
         yield from (run_claim(c.id, seed) for c in selected)
         return
     with workers(jobs) as pool:
-        for future in as_completed([pool.submit(run_claim, c.id, seed) for c in selected]):
-            yield future.result()
+        for future in as_completed([pool.submit(_run_group, group, seed) for group in _groups(selected)]):
+            yield from future.result()
+
+
+def _run_group(names: Sequence[str], seed: int) -> list[Outcome]:
+    return [run_claim(name, seed) for name in names]
+
+
+def _groups(selected: Sequence[Claim]) -> list[list[str]]:
+    """Claims that go to one process, since checks in one file share what they compute, those that take longest first: a
+    long one that is begun last keeps one process busy while the others wait.
+    """
+    groups = defaultdict(list)
+    for c in selected:
+        groups[SHARED.get(c.module, c.module)].append(c.id)
+    seconds = quick.read()
+    return sorted(groups.values(), key=lambda names: -sum(seconds.get(name, math.inf) for name in names))
 
 
 @contextmanager

@@ -104,12 +104,14 @@ def blended(boxes: TinyLaw, q: fmpq) -> TinyLaw:
 def gmix(height: int, width: int, *, factor: int = 2) -> TinyLaw:
     """1-M_i = exp(-pi ||i-p||^2 / (factor (1-lambda) H W)), p uniform over the pixels; the paper prints factor 2."""
     pixels = list(product(range(height), range(width)))
+    distances = [[(i[0] - p[0]) ** 2 + (i[1] - p[1]) ** 2 for i in pixels] for p in pixels]
 
     def with_kernel(kernel: Callable[[Number, int], Number]) -> AtomsAt:
-        def mask(lam: Number, p: tuple[int, int]) -> Mask:
-            return [1 - kernel(lam, (i[0] - p[0]) ** 2 + (i[1] - p[1]) ** 2) for i in pixels]
+        def atoms(lam: Number) -> list[tuple[Number, Mask]]:
+            masked = {distance: 1 - kernel(lam, distance) for distance in {d for row in distances for d in row}}
+            return [(fmpq(1, len(pixels)), [masked[d] for d in row]) for row in distances]
 
-        return lambda lam: [(fmpq(1, len(pixels)), mask(lam, p)) for p in pixels]
+        return atoms
 
     def gaussian(lam: Number, distance: int) -> Number:
         return (-acb.pi() * distance / (factor * height * width * (1 - lam))).exp() if distance else 1

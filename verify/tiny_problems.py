@@ -6,6 +6,7 @@ h) the loss is quadratic in the mask, so the second-order expansion must be exac
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -128,26 +129,43 @@ class TinyMoments:
     second: Matrix
 
 
+#: what a sample sees of its partner, N, in each of its roles, and the weight of the role
+Roles = Callable[[Number, Mask], list[tuple[Number, Mask]]]
+
+
 def tilted_moments(law: TinyLaw, density: Density) -> TinyMoments:
     """Of N = 1-M under D~, as in Theorem 1 (first: E[1-M], before it is read as E[1-lambda])."""
-    return _moments(law, density, lambda lam, mask, g: g([1 - v for v in mask]))
+    return _moments(law, density, lambda lam, mask: [(1, [1 - v for v in mask])])
 
 
 def two_role_moments(law: TinyLaw, ratio: BetaInt) -> TinyMoments:
     """Of N = 1-M with weight lambda and N = M with weight 1-lambda, the ratio under D."""
-    return _moments(law, ratio.density, lambda lam, mask, g: lam * g([1 - v for v in mask]) + (1 - lam) * g(list(mask)))
+    return _moments(law, ratio.density, lambda lam, mask: [(lam, [1 - v for v in mask]), (1 - lam, mask)])
 
 
-def _moments(
-    law: TinyLaw, density: Density, weigh: Callable[[Number, Mask, Callable[[Mask], Number]], Number]
-) -> TinyMoments:
+def _moments(law: TinyLaw, density: Density, roles: Roles) -> TinyMoments:
+    points = _seen(law, density, roles) if law.polynomial else None
+
     def of(g: Callable[[Mask], Number]) -> Number:
-        return average(law, density, lambda lam, mask: weigh(lam, mask, g))
+        if points is not None:
+            return sum(weight * g(share) for share, weight in points)
+        return average(law, density, lambda lam, mask: sum(weight * g(share) for weight, share in roles(lam, mask)))
 
     pixels = range(law.size)
     first = [of(lambda n, j=j: n[j]) for j in pixels]  # type: ignore[misc]
     upper = {(j, k): of(lambda n, j=j, k=k: n[j] * n[k]) for j in pixels for k in pixels if j <= k}  # type: ignore[misc]
     return TinyMoments(first, [[upper[min(j, k), max(j, k)] for k in pixels] for j in pixels])
+
+
+def _seen(law: TinyLaw, density: Density, roles: Roles) -> list[tuple[Mask, fmpq]]:
+    """All that is seen at the nodes of the exact rule, with its weight: made once for all moments."""
+    weights: dict[tuple[Number, ...], fmpq] = defaultdict(fmpq)
+    for cell in law.cells:
+        for lam, node in _rule(cell):
+            for p, mask in cell.atoms(lam):
+                for role, share in roles(lam, mask):
+                    weights[tuple(share)] += node * density(lam) * p * role
+    return [(list(share), weight) for share, weight in weights.items()]
 
 
 @dataclass(frozen=True)
@@ -189,9 +207,14 @@ def expansion(problem: TinyProblem, moments: TinyMoments, *, centred: bool = Fal
 
 
 def _rational_integral(fn: Density, cell: Cell) -> fmpq:
-    """Exact for polynomials of degree < NODES: weights of the equispaced nodes, solved in rationals."""
+    """Exact for polynomials of degree < NODES."""
+    return sum(weight * fn(lam) for lam, weight in _rule(cell))
+
+
+def _rule(cell: Cell) -> list[tuple[fmpq, fmpq]]:
+    """Equispaced nodes, and their weights, solved in rationals."""
     width = cell.right - cell.left
-    return sum(w * fn(cell.left + width * fmpq(k, NODES - 1)) for k, w in enumerate(_weights())) * width
+    return [(cell.left + width * fmpq(k, NODES - 1), weight * width) for k, weight in enumerate(_weights())]
 
 
 @cache

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from msda_theory._sharding import in_parts
-from msda_theory.derivatives import explained
 from msda_theory.expansions.moves import Moves
-from msda_theory.expansions.routes import Model, Route, chunks, images, pull, route_for
+from msda_theory.expansions.routes import Model, Route, chunks, images, route_for
 
 
 @dataclass(frozen=True)
@@ -70,12 +68,11 @@ def sums_along(
     return Along(gauss, curved, coupled, bool(found[:, 3].detach().any()))
 
 
-def slope_along(model: Model, x: Tensor, drifts: Tensor, residual: Tensor) -> Tensor:
+def slope_along(model: Model, x: Tensor, drifts: Tensor, residual: Tensor, route: Route) -> Tensor:
     """The mean over the samples of residual . df[drift] for each of some drifts (g, m, d): (g,)."""
 
     def slopes(rows: slice) -> Tensor:
-        with explained():
-            gradient = vmap(lambda sample, weights: pull(model, weights)(sample))(x[rows], residual[rows])
+        gradient = route.gradient(model, x[rows], residual[rows])
         return torch.einsum("md,gmd->g", gradient.flatten(1), drifts[:, rows])
 
     found = in_parts("first derivatives", slopes, chunks(x, residual.shape[1] * x[0].numel()))

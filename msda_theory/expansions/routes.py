@@ -8,15 +8,16 @@ differentiates wrongly, reverse mode is taken twice, at two backward passes a di
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.func import grad, jacrev, vmap
+from torch.func import grad, jacrev, vjp, vmap
 
-from msda_theory.derivatives import explained, jacobian, refusals_explained, single
+from msda_theory._model import outputs
+from msda_theory.derivatives import explained, refusals_explained, single
 from msda_theory.expansions.moves import Directions, Moves
 from msda_theory.jets import JetRefusedError, Propagated, Slopes, made, propagate, watched
 
@@ -75,6 +76,13 @@ class Route:
         samples = -(-len(x) // len(parts))
         return Plan(parts, max(FEWEST, _budget(x) // max(1, samples * width)))
 
+    def gradient(self, model: Model, x: Tensor, weights: Tensor) -> Tensor:
+        """Of the outputs, weighted by (m, K), at each sample: as x."""
+        if self.method is not by_reverse_mode:
+            return _gradients(model, x, [weights])[0]
+        with explained():
+            return vmap(lambda sample, some: pull(model, some)(sample))(x, weights)
+
 
 def by_jets(
     model: Model, x: Tensor, directions: Slopes, residual: Tensor, needed: bool, at_once: int | None
@@ -96,8 +104,18 @@ def by_gradients(
     none = x.new_zeros(len(x))
     if not needed:
         return none, none
-    (moves,), gradient = made([directions]), jacobian(model, x)
-    return torch.einsum("smd,mkd->smk", moves.flatten(2).expand(-1, len(x), -1), gradient), none
+    (moves,), units = made([directions]), torch.eye(residual.shape[1]).to(residual)
+    gradient = torch.stack(_gradients(model, x, [unit.expand_as(residual) for unit in units]), 1)
+    return torch.einsum("smd,mkd->smk", moves.flatten(2).expand(-1, len(x), -1), gradient.flatten(2)), none
+
+
+def _gradients(model: Model, x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Of the outputs with each of the weights (m, K), at all samples in one pass: where an output depends on its own
+    sample alone, as jets have found out.
+    """
+    with explained():
+        back = vjp(lambda at: outputs(model, at), x)[1]
+        return [back(some)[0] for some in weights]
 
 
 def by_reverse_mode(

@@ -30,7 +30,7 @@ from msda_theory._validation import require_at_least, require_data, require_eval
 from msda_theory.augmentation import MOMENT_RTOL, Augmentation, SeenMoments, require_dense
 from msda_theory.expansions.along import slope_along, sums_along
 from msda_theory.expansions.moves import LEAST_GROUPS, Moves, drawn_moves, exact_moves
-from msda_theory.expansions.routes import Route
+from msda_theory.expansions.routes import Route, route_for
 from msda_theory.losses import Loss
 from msda_theory.quadrature import Array
 
@@ -174,11 +174,13 @@ def terms_of_moves(
     moves: Moves,
     route: Route | None = None,
 ) -> Terms:
-    """The terms where sample x_i, its label kept, moves by v; `route` as for `along.sums_along`."""
+    """The terms where sample x_i, its label kept, moves by v; `route` is by default what `route_for` chooses."""
     f = outputs(model, x)
     residual = loss.h1(f) - labels
-    r1 = slope_along(model, x, moves.drifts, residual)
-    along = sums_along(model, x, moves, residual, loss.h2(f), route)
+    curvature = loss.h2(f)
+    route = route or route_for(model, x, moves, residual, curvature)
+    r1 = slope_along(model, x, moves.drifts, residual, route)
+    along = sums_along(model, x, moves, residual, curvature, route)
     r2, r3 = along.gauss / 2, along.curved / 2
     error = standard_error(r1.detach(), (r2 + r3).detach(), moves) if moves.drawn else 0.0
     return Terms(loss(f, labels).mean(), r1.mean(), r2.sum(), r3.sum(), not along.curves, error)

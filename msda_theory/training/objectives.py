@@ -29,7 +29,7 @@ class ExactObjective:
         require_kind("augmentation", augmentation, Augmentation)
         require_data(x, y, augmentation.mask.shape)
         self.loss, self.x, self.y = loss, x, y
-        self.table = augmentation.table(order).to(x)
+        self.table = augmentation.table(order).without_mirrored().to(x)
 
     def __call__(self, model: Callable[[Tensor], Tensor]) -> Tensor:
         labels = _labels(self.loss, model, self.x, self.y)

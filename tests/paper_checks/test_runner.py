@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from paper_checks import registry
+from paper_checks import quick, registry, runner
 from paper_checks.findings import Corrected, Evidence, Finding, Trial, verdict_of
-from paper_checks.registry import Check, Claim
+from paper_checks.registry import Check, Claim, claims
 from paper_checks.runner import Outcome, run_claim
 
 EVIDENCE = Evidence("exact", {"gap": 0})
@@ -72,3 +74,26 @@ def test_a_claim_is_registered_once_and_only_if_it_is_listed() -> None:
         registry.claim("park2022:conjugacy", fault="a sign")(blind)
     with pytest.raises(KeyError):
         registry.claim("park2022:no-such", fault="a sign")(blind)
+
+
+def test_claims_of_one_file_go_together_those_that_take_longest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process they share what they cache; one whose seconds are not known may take long."""
+
+    def elsewhere(trial: Trial) -> Finding:
+        return blind(trial)
+
+    elsewhere.__module__ = "elsewhere"
+    unknown = Claim("a:4", "here", "something", "a sign", partial(elsewhere))
+    selected = [Claim(f"a:{k}", "here", "something", "a sign", c) for k, c in enumerate((blind, elsewhere, blind))]
+    monkeypatch.setattr(quick, "read", lambda: {"a:0": 1.0, "a:1": 2.5, "a:2": 1.0})
+    assert runner._groups(selected) == [["a:1"], ["a:0", "a:2"]]
+    assert runner._groups([*selected[:1], unknown]) == [["a:4"], ["a:0"]]
+    assert runner._groups([*selected, unknown])[0] == ["a:1", "a:4"]
+
+
+def test_files_that_train_the_same_networks_go_together() -> None:
+    """Both files exist: a name that has changed would part them without a word."""
+    modules = {c.module for c in claims().values()}
+    assert all({file, other} <= modules for file, other in runner.SHARED.items())
+    pair = [claims()[name] for name in ("park2022:fig1", "zhang2021:fig2")]
+    assert runner._groups(pair) == [["park2022:fig1", "zhang2021:fig2"]]

@@ -20,7 +20,6 @@ from paper_checks import quick
 from paper_checks.findings import Finding, Trial
 from paper_checks.registry import Claim, claims
 
-
 #: a file of checks, and another that trains the same networks
 SHARED = {"paper_checks.park2022.fig1": "paper_checks.zhang2021.fig2"}
 

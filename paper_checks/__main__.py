@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from paper_checks import outputs, quick, record, views
 from paper_checks.registry import Claim, matches, missing_packages, printed_claims, select
-from paper_checks.runner import Outcome, run_claims
+from paper_checks.runner import Outcome, get_ready, run_claims
 from paper_checks.views import Ledger
 
 
@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check(options, parser)
         plan = outputs.planned(options)
+        if options.jobs > 1 and not (options.list or options.earlier):
+            get_ready()
         earlier = _earlier(options.earlier, options.only) if options.earlier else None
         known = select(options.only) if earlier is None else []
     except ValueError as error:

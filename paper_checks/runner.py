@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context, set_forkserver_preload
+from multiprocessing.forkserver import ensure_running
 
 import torch
 
@@ -20,6 +21,8 @@ from paper_checks import quick
 from paper_checks.findings import Finding, Trial
 from paper_checks.registry import Claim, claims
 
+#: how processes are started: by a fork of one that has imported everything and computed nothing, where there is such
+START = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
 #: a file of checks, and another that trains the same networks
 SHARED = {"paper_checks.park2022.fig1": "paper_checks.zhang2021.fig2"}
 
@@ -86,11 +89,18 @@ def _groups(selected: Sequence[Claim]) -> list[list[str]]:
     return sorted(groups.values(), key=lambda names: -sum(seconds.get(name, math.inf) for name in names))
 
 
+def get_ready() -> None:
+    """Begin to import what `workers` need, once for all of them, while this process does other things."""
+    if START == "forkserver":
+        set_forkserver_preload([f"{__package__}.checks"])
+        ensure_running()
+
+
 @contextmanager
 def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes with one torch thread each: more would wait for each other.  Leaving drops what has not begun."""
     with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+        jobs, mp_context=get_context(START), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
         try:
             yield pool

@@ -30,7 +30,7 @@ LABEL_RULES = ("nominal", "realised")
 MOMENT_RTOL = 1e-13
 LARGEST_DENSE = 4096
 LARGEST_TABLE = 2**27
-#: masks of 1 - (1 - M) and of quadrature nodes mirrored at 1/2 differ by less, those of neighbouring nodes by more
+#: rounding moves 1 - (1 - M), and quadrature nodes mirrored at 1/2, by less; a loss moves no further if masks do
 SAME = 2.0**-46
 
 

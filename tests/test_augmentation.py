@@ -12,9 +12,10 @@ import torch
 
 import msda_theory as mt
 from msda_theory import NotEnumerableError, RatioLaw
-from msda_theory.augmentation import LABEL_RULES, require_dense
+from msda_theory.augmentation import LABEL_RULES, MixTable, require_dense
+from msda_theory.exact import pair_loss
 from tests import oracles
-from tests.helpers import assert_close
+from tests.helpers import TanhNetwork, assert_close, inputs, labels
 from tests.masks.cases import Case, cutmix, gmix, hmix, stochastic
 from verify.tolerances import bounded_mean, rounding
 
@@ -225,6 +226,42 @@ def test_the_order_does_not_matter_to_a_finite_sum() -> None:
 def test_a_table_moves_to_a_dtype() -> None:
     table = mt.Augmentation(mt.Beta(1.0, 1.0), mt.masks.Mixup((2,))).table(4).to(torch.zeros(1, dtype=torch.float32))
     assert {table.masks.dtype, table.first.dtype, table.second.dtype} == {torch.float32}
+
+
+# -- masks that mirror each other
+
+
+@pytest.mark.parametrize(
+    ("law", "ratio", "listed", "kept"),
+    [
+        (mt.masks.Mixup((2, 2)), mt.Beta(0.7, 0.7), 16, 8),
+        (mt.masks.Mixup((2, 2)), BETA, 16, 16),
+        (mt.masks.Bernoulli((2, 2)), BETA, 16, 8),
+        (mt.masks.CutMix((2, 2), sampler="inside"), BETA, 5, 5),
+    ],
+    ids=["Mixup", "Mixup, unequal", "Bernoulli", "CutMix"],
+)
+def test_over_all_pairs_one_of_two_mirrored_masks_does(
+    law: mt.masks.MaskLaw, ratio: RatioLaw, listed: int, kept: int
+) -> None:
+    """Samples and labels that are no mirror images: weights given to the wrong sample change the loss."""
+    x, loss, model = inputs(4, 2, 2), mt.losses.Logistic(), TanhNetwork((2, 2))
+    y, table = labels(loss, 4, 1), mt.Augmentation(ratio, law).table(16)
+    halved = table.without_mirrored()
+    assert (len(table), len(halved)) == (listed, kept)
+    whole, part = (pair_loss(model, loss, x, y, t) for t in (table, halved))
+    assert_close(part, whole, rounding(torch.float64, 50.0, 200))
+
+
+def test_a_pair_of_mirrored_masks_has_the_weights_of_both() -> None:
+    """Which of the two is kept is told by the first pixel that is not 1/2, to rounding."""
+    half = 0.5 + 1e-15
+    masks = torch.tensor([[0.5, 0.9], [half, 0.1], [0.2, 0.9], [0.5, half]], dtype=torch.float64)
+    weights = torch.tensor([1.0, 2, 3, 4]).double(), torch.tensor([10.0, 20, 30, 40]).double()
+    found = MixTable(masks, *weights).without_mirrored()
+    assert_close(found.masks, masks[[2, 1, 3]], 4e-15)
+    assert found.first.tolist() == [3.0, 12.0, 4.0]
+    assert found.second.tolist() == [30.0, 21.0, 40.0]
 
 
 # -- refused

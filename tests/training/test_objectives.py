@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 import msda_theory as mt
-from msda_theory.exact import pair_loss
 from msda_theory.training import ExactObjective, TaylorObjective
 from tests.helpers import TanhNetwork, assert_close, inputs, labels
 from verify.tolerances import difference_quotient, rounding
@@ -37,34 +36,9 @@ def test_values_are_the_losses(augmentation: mt.Augmentation) -> None:
         assert_close(objective(model), theory.total, allowed)
 
 
-@pytest.mark.parametrize(
-    ("mask", "ratio", "listed", "kept"),
-    [
-        (mt.masks.Mixup((2, 2)), mt.Beta(0.7, 0.7), 16, 8),
-        (mt.masks.Mixup((2, 2)), mt.Beta(0.3, 2.0), 16, 16),
-        (mt.masks.Bernoulli((2, 2)), mt.Beta(0.3, 2.0), 16, 8),
-        (mt.masks.CutMix((2, 2), sampler="inside"), mt.Beta(0.3, 2.0), 5, 5),
-    ],
-    ids=["Mixup", "Mixup, unequal", "Bernoulli", "CutMix"],
-)
-def test_of_masks_that_mirror_each_other_one_is_kept(
-    mask: mt.masks.MaskLaw, ratio: mt.Beta, listed: int, kept: int
-) -> None:
-    """Samples and labels that are no mirror images: weights given to the wrong sample change the loss."""
-    augmentation, model = mt.Augmentation(ratio, mask), TanhNetwork((2, 2))
-    whole, objective = augmentation.table(16), ExactObjective(LOSS, X, Y, augmentation)
-    assert (len(whole), len(objective.table)) == (listed, kept)
-    allowed = rounding(torch.float64, 50.0, 200)
-    assert_close(objective(model), pair_loss(model, LOSS, X, LOSS.prepare(Y, model(X)), whole), allowed)
-
-
-def test_a_pair_of_mirrored_masks_has_the_weights_of_both() -> None:
-    masks = torch.tensor([[0.5, 0.9], [0.5, 0.1], [0.2, 0.9], [0.5, 0.5]], dtype=torch.float64)
-    weights = torch.tensor([1.0, 2, 3, 4]).double(), torch.tensor([10.0, 20, 30, 40]).double()
-    found = mt.augmentation.MixTable(masks, *weights).without_mirrored()
-    assert_close(found.masks, masks[[2, 1, 3]], rounding(torch.float64, 1.0, 2))
-    assert found.first.tolist() == [3.0, 12.0, 4.0]
-    assert found.second.tolist() == [30.0, 21.0, 40.0]
+def test_a_pair_is_mixed_once_by_masks_that_mirror_each_other() -> None:
+    symmetric = mt.Augmentation(mt.Beta(0.7, 0.7), mt.masks.Mixup((2, 2)))
+    assert len(symmetric.table(16)) == 2 * len(ExactObjective(LOSS, X, Y, symmetric).table)
 
 
 def test_the_printed_objective_is_another() -> None:

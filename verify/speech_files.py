@@ -7,6 +7,8 @@ and standard deviation 1.  These windows have 161 frequencies, the paper says 16
 
 from __future__ import annotations
 
+import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def speech(folder: Path) -> tuple[Labelled, Labelled]:
 
 def spectrogram(samples: Tensor) -> Tensor:
     """(160, 101) of samples (n,) in [-1, 1) at 16 kHz, n at least 161; silence is 0.  Rows are 50, 100, .., 8000 Hz."""
-    window = torch.hamming_window(WINDOW).to(samples)
+    window = torch.hamming_window(WINDOW, dtype=samples.dtype)
     waves = torch.stft(samples, WINDOW, STRIDE, window=window, pad_mode="reflect", return_complex=True)
     levels = waves[1:, :FRAMES].abs().log1p()
     padded = pad(levels, (0, FRAMES - levels.shape[1]))
@@ -95,8 +97,10 @@ def _spectrograms(utterances: Sequence[Utterance], doing: str) -> Labelled:
 
 def _samples(path: Path) -> Tensor:
     try:
-        rate, samples = wavfile.read(path)
-    except (OSError, ValueError, EOFError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
+            rate, samples = wavfile.read(path)
+    except (OSError, ValueError, struct.error, wavfile.WavFileWarning) as error:
         raise ValueError(f"{path} cannot be read as sound: {error}") from error
     if (rate, samples.dtype, samples.ndim) != (RATE, np.int16, 1) or len(samples) < SHORTEST:
         found = f"{samples.shape} samples, {samples.dtype}, at {rate} Hz"

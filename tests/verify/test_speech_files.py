@@ -66,7 +66,7 @@ def test_words_are_read_and_split_by_the_lists(words: Path) -> None:
 def test_by_name_and_read_once_for_all_seeds(words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(f"speech:{words}")
     assert found.classes == 3 and found.test_x.shape == (6, 1, 160, 101)
-    with pytest.raises(ValueError, match="size=8 with speech:.*: needed is none"):
+    with pytest.raises(ValueError, match=r"size=8 with speech:.*: needed is none"):
         image_set(f"speech:{words}", size=8)
     bench = Bench(f"speech:{words}", "LeNet", 1)
     assert bench.data(0) is bench.data(1)
@@ -99,7 +99,7 @@ def without(pattern: str) -> Callable[[Path], None]:
         (without("testing_list.txt"), "speech:{0} has no testing_list.txt that can be read"),
         (without("validation_list.txt"), "speech:{0} has no validation_list.txt that can be read"),
         (write("testing_list.txt", b""), "speech:{0} holds down (6), left (6), up (6) to train on and 0 utterances"),
-        (without("up/[0-3].wav"), "speech:{0} holds down (4), left (4), up (0) to train on and 6 utterances to test on"),
+        (without("up/[0-3].wav"), "speech:{0} holds down (4), left (4), up (0) to train on and 6 utterances"),
         (without("up/5.wav"), "speech:{0} has no up/5.wav: needed is every file that its lists name"),
         (write("left/0.wav", b"no sound"), "{0}/left/0.wav cannot be read as sound"),
         (write("left/0.wav", b"RIFF"), "{0}/left/0.wav cannot be read as sound"),

@@ -27,6 +27,7 @@ def _idx(site: str) -> str:
 
 
 CLASSES = "a folder a class with .png or .jpg images"
+_SPEECH = "speech_commands_v0.01.tar.gz, unpacked (download.tensorflow.org/data)"
 KINDS = {
     "cifar10": Kind("CIFAR-10", _archive("cifar-10-python.tar.gz"), "cifar10"),
     "cifar100": Kind("CIFAR-100", _archive("cifar-100-python.tar.gz"), "cifar100"),
@@ -35,6 +36,7 @@ KINDS = {
     "kuzushiji-mnist": Kind("Kuzushiji-MNIST", _idx("github.com/rois-codh/kmnist"), "idx"),
     "tiny-imagenet": Kind("Tiny-ImageNet", f"{CLASSES} (cs231n.stanford.edu/tiny-imagenet-200.zip)", "folder"),
     "imagenet": Kind("ImageNet", f"{CLASSES} (image-net.org, or any part of it)", "folder"),
+    "speech-commands": Kind("Speech Commands", _SPEECH, "speech"),
 }
 
 

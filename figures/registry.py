@@ -39,7 +39,6 @@ FIGURES: dict[str, Figure] = {
 ALL = "all"
 #: what the papers have besides, and why it is not made
 NOT_MADE = {
-    "mixupe2023-table5": "spoken words: needs Google's Speech Commands and networks for spectrograms, not built here",
     "mixupe2023-table6": "graphs: needs TUDataset's six sets and graph networks, not built here",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -16,18 +16,22 @@ from torch import nn
 
 from msda_theory.ratios import RatioLaw
 from verify.image_methods import CropsAndFlips, Standardised, method
-from verify.image_sets import ImageSet, image_set
+from verify.image_sets import READERS, ImageSet, image_set
 from verify.image_training import Score, evaluate, train
 from verify.networks import preact_resnet18, small_convnet, wide_resnet
+from verify.speech_networks import lenet, vgg
 
-#: by name: classes, channels and side to a network
-NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
-    "small convnet": small_convnet,
+#: by name: classes, channels, and height and width, to a network
+NETWORKS: dict[str, Callable[[int, int, tuple[int, int]], nn.Module]] = {
+    "small convnet": lambda classes, channels, shape: small_convnet(classes, channels, shape[0]),
     "PreActResNet-18": lambda classes, channels, _: preact_resnet18(classes, channels),
     "PreActResNet-18, width 8": lambda classes, channels, _: preact_resnet18(classes, channels, 8),
     "WideResNet-10-1": lambda classes, channels, _: wide_resnet(classes, 10, 1, channels),
     "WideResNet-16-8": lambda classes, channels, _: wide_resnet(classes, 16, 8, channels),
     "WideResNet-28-10": lambda classes, channels, _: wide_resnet(classes, 28, 10, channels),
+    "LeNet": lenet,
+    "VGG-11": partial(vgg, 11),
+    "VGG-13": partial(vgg, 13),
 }
 
 
@@ -35,7 +39,7 @@ NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 class Bench:
     """images, size : as `image_set` takes them; limit : of the training images, the first so many are used
     flips : is a mirrored image still of its class; moved by up to an eighth of a side either way
-    epochs, batch, lr, decay, schedule : of SGD with momentum 0.9
+    epochs, batch, lr, decay, schedule : of SGD with momentum 0.9, or of Adam, as `optimiser` says
     """
 
     images: str
@@ -48,6 +52,7 @@ class Bench:
     lr: float = 0.1
     decay: float = 0.0
     schedule: str = "cosine"
+    optimiser: str = "SGD"
 
     def scaled(self, epochs: float, images: float) -> Bench:
         """The same with these shares of its epochs and of its limit: an epoch and 20 images at least."""
@@ -55,11 +60,13 @@ class Bench:
         return replace(self, epochs=max(1, round(epochs * self.epochs)), limit=limit)
 
     def data(self, seed: int) -> ImageSet:
-        """On the GPU where there is one."""
-        return _images(self.images, self.size, self.limit, seed)
+        """On the GPU where there is one.  What comes with a test set is the same from every seed, and read once."""
+        split = self.images.partition(":")[0] not in READERS
+        return _images(self.images, self.size, self.limit, seed if split else 0)
 
     def described(self) -> str:
-        return f"{self.network}, {self.epochs} epochs of SGD with batches of {self.batch}, step {self.lr:g}"
+        how = f"{self.optimiser} with batches of {self.batch}, step {self.lr:g}"
+        return f"{self.network}, {self.epochs} epochs of {how}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ def run(
     chosen = method(ratio, (height, width), data.classes, mixed=mixed, eta=eta, augment=augment)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(start)
-        network = NETWORKS[bench.network](data.classes, channels, height)
+        network = NETWORKS[bench.network](data.classes, channels, (height, width))
     model = Standardised(network, data.train_x).to(data.train_x)
     found: dict[int, tuple[Score, Score]] = {}
 
@@ -115,6 +122,7 @@ def run(
         lr=bench.lr,
         weight_decay=bench.decay,
         schedule=bench.schedule,
+        optimiser=bench.optimiser,
     )
     found[bench.epochs] = last.train, last.test
     scores = tuple(found.values())

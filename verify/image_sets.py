@@ -5,6 +5,7 @@
     textures         3 x 32 x 32 patches of ten photographs that ship with scikit-image, one class a photograph
     cifar10:DIR, cifar100:DIR, folder:DIR    see `image_files`
     idx:DIR (MNIST and its kin), svhn:DIR    see `digit_files`
+    speech:DIR       spectrograms of spoken words, see `speech_files`
 
 Nothing is downloaded.
 """
@@ -26,6 +27,7 @@ from torch.nn.functional import interpolate
 from msda_theory._validation import require_at_least
 from verify.digit_files import idx, svhn
 from verify.image_files import Labelled, cifar, image_folder
+from verify.speech_files import speech
 
 #: share of the images, or of the blocks of a photograph, that the test set gets
 TEST_SHARE = 0.25
@@ -48,6 +50,7 @@ READERS: dict[str, Callable[[Path], tuple[Labelled, Labelled]]] = {
     "cifar100": lambda folder: cifar(folder, 100),
     "idx": idx,
     "svhn": svhn,
+    "speech": speech,
 }
 ON_DISK = (*READERS, "folder")
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
@@ -55,7 +58,9 @@ CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images (m, c, h, w), float32 in [0, 1], with classes (m,), integers below `classes`, and what they are."""
+    """Images (m, c, h, w), float32 in [0, 1] (spectrograms: standardised), with classes (m,), integers below `classes`,
+    and what they are.
+    """
 
     train_x: Tensor
     train_y: Tensor
@@ -73,7 +78,7 @@ def image_set(name: str, *, size: int | None = None, seed: int = 0) -> ImageSet:
     """The set of that name, split by the seed where it comes without a test set.
 
     size : side of the images in pixels; by default as they are, 32 for textures, and 224 for a folder.  Textures are
-    cut at that size, others resized (bilinear, with antialiasing).
+    cut at that size, others resized (bilinear, with antialiasing); spectrograms have one size.
 
     Raises ValueError for a name that is none, and for files that are missing or not as they should be.
     """
@@ -145,6 +150,8 @@ def _on_disk(kind: str, folder: str, size: int | None, seed: int) -> ImageSet:
     if kind == "folder":
         x, y, names = image_folder(Path(folder), size or 224)
         return _split(x, y, f"{folder}: {', '.join(names)}", seed)
+    if kind == "speech" and size is not None:
+        raise ValueError(f"size={size} with {kind}:{folder}: needed is none, spectrograms have one size")
     train, test = READERS[kind](Path(folder))
     classes = CLASSES.get(kind) or 1 + int(train[1].max())
     return ImageSet(_resized(train[0], size), train[1], _resized(test[0], size), test[1], classes, kind)

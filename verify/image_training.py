@@ -1,4 +1,5 @@
-"""Training image classifiers as one does: SGD with momentum, batches, a learning-rate schedule, labels mixed with them.
+"""Training image classifiers as one does: SGD with momentum, or Adam, batches, a learning-rate schedule, labels mixed
+with them.
 
 The loss is softmax cross-entropy with soft labels; an epoch sees every sample once, in a new order.  Everything is
 drawn from `seed`, and two trainings with one seed see the same batches in the same order, mixed or not: compare methods
@@ -31,6 +32,9 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "step": lambda done: 0.1 ** (int(3 * done)),
     "halves": lambda done: 0.1 ** ((done >= 0.5) + (done >= 0.75)),
 }
+OPTIMISERS = ("SGD", "Adam")
+#: numbers in the images that go through a network at once when it is tested
+AT_ONCE = 2**22
 
 
 class Data(Protocol):
@@ -77,6 +81,7 @@ def train(
     weight_decay: float = 0.0,
     batch: int = 64,
     schedule: str = "cosine",
+    optimiser: str = "SGD",
     draws: str = "sample",
     objective: Objective | None = None,
     watch: Watch | None = None,
@@ -88,18 +93,20 @@ def train(
     schedule : the learning rate over the share of training done: "constant", "cosine" to 0, or "step", a tenth at each
         third, as Park et al. (2022), App. F, has it; "halves", a tenth at a half and at three quarters, as Zou et al.
         (2023), sec. 3.1
+    optimiser : "SGD", or "Adam" with torch's betas, to which `momentum` is nothing
     objective : what is descended, `transformed_loss` if not given
     watch : called with the number of epochs done, from 0 on, and the model in eval mode
     Torch's global generator is seeded for dropout and transforms, and put back.
 
-    Raises FloatingPointError where the loss is no longer finite.
+    Raises FloatingPointError where the loss is no longer finite, and ValueError for settings that are none.
     """
-    require_at_least("epochs", epochs, 1, "for SGD")
-    require_at_least("batch", batch, 1, "for SGD")
+    require_at_least("epochs", epochs, 1, "for training")
+    require_at_least("batch", batch, 1, "for training")
     require_finite_positive("lr", lr)
     require_choice("schedule", schedule, tuple(SCHEDULES))
+    require_choice("optimiser", optimiser, OPTIMISERS)
     transform = Mix(augmentation, data.classes, draws=draws) if isinstance(augmentation, Augmentation) else augmentation
-    optimiser = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    steps = _optimiser(optimiser, model, lr, momentum, weight_decay)
     order = torch.Generator().manual_seed(seed)
     losses = []
     with torch.random.fork_rng():
@@ -110,9 +117,9 @@ def train(
             batches = torch.randperm(len(data.train_x), generator=order).to(data.train_y.device).split(batch)
             total = 0.0
             for k, rows in enumerate(batches):
-                optimiser.param_groups[0]["lr"] = lr * SCHEDULES[schedule]((epoch + k / len(batches)) / epochs)
+                steps.param_groups[0]["lr"] = lr * SCHEDULES[schedule]((epoch + k / len(batches)) / epochs)
                 loss = (objective or transformed_loss)(model, data.train_x[rows], data.train_y[rows], transform)
-                total += _step(optimiser, loss) * len(rows)
+                total += _step(steps, loss) * len(rows)
             losses.append(_finite(total / len(data.train_x), epoch))
     _look(watch, epochs, model)
     model.eval()
@@ -126,6 +133,12 @@ def transformed_loss(model: nn.Module, x: Tensor, y: Tensor, transform: Transfor
     if transform is not None:
         x, y = transform(x, y)
     return cross_entropy(model(x), y)
+
+
+def _optimiser(name: str, model: nn.Module, lr: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
+    if name == "Adam":
+        return torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
+    return torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:
@@ -149,6 +162,6 @@ def _finite(loss: float, epoch: int) -> float:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, x: Tensor, y: Tensor, *, batch: int = 1024) -> Score:
-    """Of a model in eval mode, on images and classes."""
-    f = torch.cat([model(part) for part in x.split(batch)])
+    """Of a model in eval mode, on images and classes, `batch` at a time or fewer, where they are large."""
+    f = torch.cat([model(part) for part in x.split(max(1, min(batch, AT_ONCE // x[0].numel())))])
     return Score(float(cross_entropy(f, y)), float((f.argmax(1) == y).double().mean()))

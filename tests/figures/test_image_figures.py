@@ -5,12 +5,16 @@ import struct
 
 import numpy as np
 import pytest
+from torch import nn
 
 from figures import fgsm, generalisation, image_runs, mixupe_tables, table, tabular_table
 from figures.definition import Settings
 from figures.image_runs import ERM, MIXED, MIXUP, bench_for
 from figures.registry import FIGURES
 from figures.relations import OPEN
+from tests.verify.speech_commands import PITCHES, write_words
+from verify import image_benches
+from verify.image_benches import NETWORKS
 
 TINY = Settings(seeds=2, seed=3, iterations=4, samples=12, records=3)
 CASE = next(case for case in generalisation.CASES if case.id == "fig8")
@@ -148,3 +152,30 @@ def test_a_table_runs_on_every_kind_that_is_given(tmp_path):
         "Tiny-ImageNet, PreActResNet-18": (64, 0.2),
     }
     assert mixupe_tables.TABLE2.columns(Settings()) == {}
+
+
+def test_table_5_is_what_the_paper_says_of_its_training(tmp_path):
+    columns = mixupe_tables.TABLE5.columns(Settings(data=(f"speech-commands:{tmp_path}",)))
+    assert list(columns) == [f"Speech Commands, {network}" for network in ("LeNet", "VGG-11", "VGG-13")]
+    for bench, alpha in columns.values():
+        assert (bench.epochs, bench.batch, bench.lr, bench.optimiser, alpha) == (20, 100, 0.001, "Adam", 0.2)
+        assert (bench.schedule, bench.decay) == ("constant", 0) and "20 epochs of Adam" in bench.described()
+    assert mixupe_tables.SPOKEN["MixupE"] == (True, 0.01)
+
+
+def test_table_5_is_made_of_spoken_words(tmp_path, monkeypatch):
+    def small(classes, channels, shape):
+        assert (classes, channels, shape) == (len(PITCHES), 1, (160, 101))
+        return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(20 * 12, classes))
+
+    for network in ("LeNet", "VGG-11", "VGG-13"):
+        monkeypatch.setitem(NETWORKS, network, small)
+    monkeypatch.setattr(image_benches, "CropsAndFlips", lambda *_: pytest.fail("spectrograms were cut or mirrored"))
+    settings = Settings(seeds=2, data=(f"speech-commands:{write_words(tmp_path)}",))
+    numbers = FIGURES["mixupe2023-table5"].compute(settings)
+    assert [(r["greater"], r["smaller"]) for r in numbers["relations"]] == [("Mixup", "MixupE")] * 3
+    assert numbers["conditions"].startswith("Speech Commands, LeNet: 12 images 1x160x101, 20 epochs of Adam, α = 0.2;")
+    text = table.markdown(numbers | {"title": "", "source": ""})
+    assert "| ours: Speech Commands, LeNet | ours: Speech Commands, VGG-11 | ours: Speech Commands, VGG-13 |" in text
+    for row in mixupe_tables.SPOKEN:
+        assert [cell["values"] for cell in numbers["ours"]["values"][row]] == [[0.0, 0.0]] * 3, "pitches are told apart"

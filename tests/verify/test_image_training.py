@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import msda_theory as mt
+from verify import image_training
 from verify.image_training import SCHEDULES, evaluate, train
 from verify.problems import digits
 
@@ -86,12 +87,39 @@ def test_weight_decay_shrinks_the_weights() -> None:
     assert norms[1] < 0.8 * norms[0]
 
 
+def test_adam_s_first_step_is_the_step_size_against_the_gradient_s_sign() -> None:
+    """m = g and v = g^2 without their bias: the step is lr g/(|g| + eps)."""
+    found = data()
+    found = replace(found, train_x=found.train_x.double(), test_x=found.test_x.double())
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).double()
+    gradients = torch.autograd.grad(
+        nn.functional.cross_entropy(network(found.train_x), found.train_y), list(network.parameters())
+    )
+    expected = [p.detach() - 0.01 * g / (g.abs() + 1e-8) for p, g in zip(network.parameters(), gradients, strict=True)]
+    train(network, found, epochs=1, batch=200, lr=0.01, schedule="constant", optimiser="Adam")
+    for p, value in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.detach(), value, rtol=1e-9, atol=1e-9)
+
+
+def test_large_images_are_tested_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    network = model().eval()
+    network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    whole = evaluate(network, data().test_x, data().test_y)
+    monkeypatch.setattr(image_training, "AT_ONCE", 64 * 80)
+    parts = evaluate(network, data().test_x, data().test_y)
+    assert seen == [200, 80, 80, 40]
+    assert parts.accuracy == whole.accuracy and parts.loss == pytest.approx(whole.loss, rel=1e-6)
+
+
 def test_a_divergence_is_told() -> None:
     with pytest.raises(FloatingPointError, match="diverged in epoch"):
         train(model(), data(), None, epochs=5, lr=1e20)
 
 
-@pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch": 0}, {"lr": 0.0}, {"schedule": "linear"}, {"draws": "pair"}])
+@pytest.mark.parametrize(
+    "bad", [{"epochs": 0}, {"batch": 0}, {"lr": 0.0}, {"schedule": "linear"}, {"draws": "pair"}, {"optimiser": "adam"}]
+)
 def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         train(model(), data(), MIXUP, **{"epochs": 1} | bad)  # type: ignore[arg-type]

@@ -104,7 +104,7 @@ TABLE5 = Images(
     {},
     {"speech-commands": tuple(replace(_SPOKEN, network=network) for network in ("LeNet", "VGG-11", "VGG-13"))},
     {"speech-commands": 0.2},
-    "MixupE has less error than Mixup with each network (judged here), the more so the larger it is (sec. 3.3).",
+    "MixupE has less error than Mixup with each network (sec. 3.3; that larger ones gain more is not judged here).",
     worse=("Mixup",),
     augmented=False,
 )

@@ -168,6 +168,7 @@ def test_command_lists(capsys):
         (["qqq"], ", ".join(FIGURES)),
         ([], "no figure is named"),
         (["mixupe2023-table5"], "mixupe2023-table5 is not made: spoken words"),
+        (["mixupe2023-table6"], "--data tudataset:DIR, TUDataset: DIR holds MUTAG/MUTAG_A.txt"),
         (["mixupe2023-table3"], "--data imagenet:DIR, ImageNet: DIR holds a folder a class"),
         ([ALL, "--data", "cifar10:/no/such/folder"], "'/no/such/folder' is not a folder; needed is --data cifar10:DIR"),
         ([ALL, "--data", "cifar11:."], "needed is KIND:DIR with KIND one of cifar10"),

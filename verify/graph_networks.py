@@ -40,6 +40,14 @@ class Encoder(nn.Module):
         return torch.cat(readouts, 1)
 
 
-def head(classes: int) -> nn.Sequential:
-    """A classifier of readouts (n, Encoder.width) with one hidden layer."""
-    return nn.Sequential(nn.Linear(Encoder.width, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, classes))
+class Network(nn.Module):
+    """The encoder, and a head with one hidden layer that classifies its readouts: graphs to (graphs, classes)."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(inputs)
+        hidden = nn.Linear(Encoder.width, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT)
+        self.head = nn.Sequential(*hidden, nn.Linear(HIDDEN, classes))
+
+    def forward(self, graphs: Graphs) -> Tensor:
+        return self.head(self.encoder(graphs))

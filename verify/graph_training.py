@@ -18,16 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedKFold
-from torch import Tensor, nn
+from torch import Tensor
 
 from msda_theory import Beta
 from msda_theory._validation import require_at_least
 from verify.graph_files import Graphs
-from verify.graph_networks import Encoder, head
+from verify.graph_networks import Encoder, Network
 from verify.image_methods import Method, method
 from verify.tabular_training import Cell
 
-ALPHAS, ETAS = (0.1, 0.5, 2.0), (0.001, 0.1)
+ALPHAS, ETAS = (0.1, 1.0), (0.001, 0.1)
 FOLDS, EPOCHS, BATCH, STEP, HALVED = 10, 350, 32, 0.01, 50
 
 
@@ -73,21 +73,16 @@ def train(graphs: Graphs, fold: tuple[Tensor, Tensor], cell: Cell, seed: int, *,
     Torch's global generator is seeded, and put back.  Raises FloatingPointError where the loss is no longer finite.
     """
     require_at_least("epochs", epochs, 1, "passes through the training folds")
-    rows, test = fold[0], graphs.take(fold[1])
-    chosen, order = of_readouts(cell, graphs.classes), torch.Generator().manual_seed(seed)
-    errors = []
+    test, order, errors = graphs.take(fold[1]), torch.Generator().manual_seed(seed), []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        encoder, classifier = Encoder(graphs.x.shape[1]).to(graphs.x), head(graphs.classes).to(graphs.x)
-        optimiser = torch.optim.Adam([*encoder.parameters(), *classifier.parameters()], lr=STEP)
+        network = Network(graphs.x.shape[1], graphs.classes).to(graphs.x)
+        optimiser = torch.optim.Adam(network.parameters(), lr=STEP)
         schedule = torch.optim.lr_scheduler.StepLR(optimiser, HALVED, gamma=0.5)
         for _ in range(epochs):
-            for part in torch.randperm(len(rows), generator=order).to(rows.device).split(BATCH):
-                optimiser.zero_grad()
-                loss(encoder, classifier, graphs.take(rows[part]), chosen).backward()
-                optimiser.step()
+            _pass(network, optimiser, graphs, _batches(fold[0], order), of_readouts(cell, graphs.classes))
             schedule.step()
-            errors.append(_error(encoder, classifier, test))
+            errors.append(_error(network, test))
     return np.array(errors)
 
 
@@ -97,17 +92,29 @@ def of_readouts(cell: Cell, classes: int) -> Method:
     return method(ratio, (Encoder.width,), classes, mixed=cell.alpha > 0, eta=cell.eta or None)
 
 
-def loss(encoder: Encoder, classifier: nn.Module, batch: Graphs, chosen: Method) -> Tensor:
+def loss(network: Network, batch: Graphs, chosen: Method) -> Tensor:
     """What is descended: the method's loss of the head, at the batch's readouts; FloatingPointError if not finite."""
-    found = chosen.objective(classifier, encoder(batch), batch.y, chosen.transform)
+    found = chosen.objective(network.head, network.encoder(batch), batch.y, chosen.transform)
     if not found.isfinite():
         raise FloatingPointError(f"training diverged: the loss of a batch is {found.item()}")
     return found
 
 
+def _batches(rows: Tensor, order: torch.Generator) -> Sequence[Tensor]:
+    return rows[torch.randperm(len(rows), generator=order).to(rows.device)].split(BATCH)
+
+
+def _pass(
+    network: Network, optimiser: torch.optim.Optimizer, graphs: Graphs, batches: Sequence[Tensor], chosen: Method
+) -> None:
+    network.train()
+    for rows in batches:
+        optimiser.zero_grad()
+        loss(network, graphs.take(rows), chosen).backward()
+        optimiser.step()
+
+
 @torch.no_grad()
-def _error(encoder: Encoder, classifier: nn.Module, test: Graphs) -> float:
-    encoder.eval(), classifier.eval()
-    wrong = classifier(encoder(test)).argmax(1) != test.y
-    encoder.train(), classifier.train()
+def _error(network: Network, test: Graphs) -> float:
+    wrong = network.eval()(test).argmax(1) != test.y
     return float(wrong.double().mean())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from verify.graph_files import Graphs
-from verify.graph_networks import HIDDEN, LAYERS, Encoder, Layer, head
+from verify.graph_networks import HIDDEN, LAYERS, Encoder, Layer, Network
 
 
 @pytest.fixture
@@ -69,7 +69,9 @@ def test_graphs_together_are_encoded_as_each_alone(graphs, encoder):
     torch.testing.assert_close(encoder(graphs)[[2, 0]], torch.cat(alone))
 
 
-def test_the_head_is_not_linear():
-    classifier, x = head(3).eval(), torch.randn(2, Encoder.width)
-    assert classifier(x).shape == (2, 3)
-    assert not torch.allclose(classifier(x.mean(0)), classifier(x).mean(0))
+def test_the_head_classifies_readouts_and_is_not_linear(graphs):
+    network = Network(3, 4).eval()
+    assert network(graphs).shape == (3, 4)
+    assert torch.equal(network(graphs), network.head(network.encoder(graphs)))
+    x = torch.randn(2, Encoder.width)
+    assert not torch.allclose(network.head(x.mean(0)), network.head(x).mean(0))

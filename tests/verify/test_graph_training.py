@@ -11,7 +11,7 @@ from msda_theory import Beta
 from msda_theory.losses import SoftmaxCrossEntropy
 from msda_theory.mixupe import mixupe_penalty
 from verify.graph_files import Graphs
-from verify.graph_networks import Encoder, head
+from verify.graph_networks import Network
 from verify.graph_training import FOLDS, Scores, best, folds, loss, of_readouts, train
 from verify.tabular_training import Cell
 
@@ -35,9 +35,9 @@ GRAPHS = cycles_and_stars(12)
 
 
 @pytest.fixture
-def parts():
+def network():
     torch.manual_seed(0)
-    return Encoder(1), head(2)
+    return Network(1, 2)
 
 
 @pytest.mark.parametrize("cell", [ERM, MIXUP, MIXUPE], ids=lambda cell: cell.method)
@@ -61,49 +61,48 @@ def test_too_few_graphs_of_a_class_are_refused():
         folds(cycles_and_stars(9), 0)
 
 
-def found_loss(parts, cell, graphs=GRAPHS):
+def found_loss(network, cell, graphs=GRAPHS):
     torch.manual_seed(7)
-    return loss(*parts, graphs, of_readouts(cell, 2))
+    return loss(network, graphs, of_readouts(cell, 2))
 
 
-def test_without_mixing_it_is_the_cross_entropy(parts):
+def test_without_mixing_it_is_the_cross_entropy(network):
     torch.manual_seed(7)
-    expected = cross_entropy(parts[1](parts[0](GRAPHS)), GRAPHS.y)
-    torch.testing.assert_close(found_loss(parts, ERM), expected)
+    expected = cross_entropy(network(GRAPHS), GRAPHS.y)
+    torch.testing.assert_close(found_loss(network, ERM), expected)
 
 
-def test_mixup_with_the_ratio_at_its_ends_has_the_loss_of_whole_readouts(parts):
+def test_mixup_with_the_ratio_at_its_ends_has_the_loss_of_whole_readouts(network):
     """alpha = 1e-6: the ratio is 0 or 1, and the mixed batch is the batch, in another order perhaps."""
-    parts[1].eval()
-    torch.testing.assert_close(found_loss(parts, Cell(1e-6, 0.0)), found_loss(parts, ERM))
+    network.head.eval()
+    torch.testing.assert_close(found_loss(network, Cell(1e-6, 0.0)), found_loss(network, ERM))
 
 
-def test_mixup_mixes_readouts_and_classes(parts):
-    parts[1].eval()
+def test_mixup_mixes_readouts_and_classes(network):
+    network.head.eval()
     torch.manual_seed(7)
-    x, y = of_readouts(MIXUP, 2).transform(parts[0](GRAPHS), GRAPHS.y)
+    x, y = of_readouts(MIXUP, 2).transform(network.encoder(GRAPHS), GRAPHS.y)
     assert ((y > 0.01) & (y < 0.99)).any()
-    expected = -(y * parts[1](x).log_softmax(1)).sum(1).mean()
-    torch.testing.assert_close(found_loss(parts, MIXUP), expected)
+    expected = -(y * network.head(x).log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(found_loss(network, MIXUP), expected)
 
 
-def test_mixupe_is_mixup_s_loss_in_size_and_the_penalty_s_in_direction(parts):
+def test_mixupe_is_mixup_s_loss_in_size_and_the_penalty_s_in_direction(network):
     """kappa (L + eta R) = L in value; its gradient is kappa that of L + eta R of the head's outputs."""
-    encoder, classifier = (part.double() for part in parts)
+    encoder, head = network.double().encoder, network.head.eval()
     graphs, ratio = replace(GRAPHS, x=GRAPHS.x.double()), Beta(0.5, 0.5)
-    classifier.eval()
-    mixup, mixupe = (found_loss(parts, cell, graphs) for cell in (MIXUP, MIXUPE))
+    mixup, mixupe = (found_loss(network, cell, graphs) for cell in (MIXUP, MIXUPE))
     torch.testing.assert_close(mixupe, mixup)
-    penalty = mixupe_penalty(classifier, SoftmaxCrossEntropy(), encoder(graphs), graphs.y, ratio, approximate=True)
+    penalty = mixupe_penalty(head, SoftmaxCrossEntropy(), encoder(graphs), graphs.y, ratio, approximate=True)
     total, weights = mixup + penalty, list(encoder.parameters())
     expected = torch.autograd.grad((mixup / total).detach() * total, weights)
     torch.testing.assert_close(torch.autograd.grad(mixupe, weights), expected)
 
 
-def test_a_loss_that_is_not_finite_is_told(parts):
-    torch.nn.init.constant_(parts[1][0].weight, float("inf"))
+def test_a_loss_that_is_not_finite_is_told(network):
+    torch.nn.init.constant_(network.head[0].weight, float("inf"))
     with pytest.raises(FloatingPointError, match="training diverged"):
-        found_loss(parts, ERM)
+        found_loss(network, ERM)
 
 
 def test_epochs_are_needed():

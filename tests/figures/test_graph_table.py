@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from figures import graph_table, table
 from figures.__main__ import main
@@ -44,18 +46,18 @@ def settings(tmp_path):
 def test_the_sets_that_are_there_make_the_columns(settings, tmp_path):
     written = write_figure(FIGURE, settings, tmp_path)
     numbers = json.loads(written[0].read_text())
-    assert numbers["ours"]["columns"] == ["PTC", "IMDB-MULTI"] and list(numbers["ours"]["values"]) == list(METHODS)
+    assert numbers["ours"]["columns"] == ["PTC", "IMDB-M"] and list(numbers["ours"]["values"]) == list(METHODS)
     for row in numbers["ours"]["values"].values():
         for cell in row:
             assert len(cell["values"]) == FOLDS and all(0 <= value <= 100 for value in cell["values"])
     stated = [(r["greater"], r["smaller"], r["column"]) for r in numbers["relations"]]
     assert stated[:2] == [("ERM", "MixupE", "PTC"), ("MixupE", "Mixup", "PTC")]
-    assert stated[2:] == [(method, "MixupE", "IMDB-MULTI") for method in METHODS[:2]]
+    assert stated[2:] == [(method, "MixupE", "IMDB-M") for method in METHODS[:2]]
     assert "(10 folds, paired" in numbers["finding"]
     assert "1 epochs, 10 folds; epoch, α and η are those with the least mean error on the test" in numbers["conditions"]
     assert "PTC ERM epoch 1, Mixup epoch 1 α = 0.1, MixupE epoch 1 α = 0.1 η = 0.001" in numbers["conditions"]
     text = table.markdown(numbers)
-    assert "printed: PROTEINS |" in text and "ours: PTC | ours: IMDB-MULTI |" in text
+    assert "printed: PROTEINS |" in text and "ours: PTC | ours: IMDB-M |" in text
     assert "| MixupE | 10.06 | 17.74 | 35.50 | 23.72 | 25.20 | 48.53 |" in text
 
 
@@ -65,6 +67,19 @@ def test_a_fold_has_the_mean_over_the_seeds(settings, monkeypatch):
     assert [score.cell.method for score in scores] == list(METHODS)
     assert all(score.errors.shape == (FOLDS, 4) for score in scores)
     assert scores[1].errors[:, 0].tolist() == [35.0 + k for k in range(FOLDS)]
+
+
+def test_names_of_columns_stand_apart():
+    """With all six sets, printed and ours, the table is as wide as it gets."""
+    printed = printed_table("mixupe2023", "table6")
+    ours = {column: {method: [10.0, 40.0] for method in METHODS} for column in graph_table.SETS}
+    numbers = table.table_numbers(printed, ours, seeds=[0], statement="", relations=[], conditions="", folds=2)
+    picture = table.draw(numbers)
+    renderer = FigureCanvasAgg(picture).get_renderer()
+    names = [text for text in picture.axes[0].texts if text.get_text() in ours]
+    boxes = sorted((text.get_window_extent(renderer) for text in names), key=lambda box: box.x0)
+    assert len(boxes) == 12
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_a_folder_without_any_of_the_sets_is_told(tmp_path, capsys):

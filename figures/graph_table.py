@@ -2,7 +2,7 @@
 
 As in the paper, epoch, alpha and eta are chosen on the folds that the errors are of (`verify.graph_training`).
 Folds share graphs to train on, so that intervals over them are rather too narrow.
-On one core MUTAG takes two hours, and NCI1, by its size, two days.
+Judged by an epoch of graphs of their size, MUTAG takes two hours on one core and NCI1 two days.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ SETS = {
 }
 STATEMENT = "MixupE has the least error on every set but PTC, where Mixup has (sec. 3.4, Table 6)."
 CHOSEN = (
-    "epoch, α and η are those with the least mean error on the test folds themselves, as in the paper, which favours the "
-    "method with the most to choose from, MixupE"
+    "epoch, α and η are those with the least mean error on the test folds themselves, as in the paper, which favours "
+    "the method with the most to choose from, MixupE"
 )
 
 

@@ -51,7 +51,7 @@ def _numbered(chosen: Tensor, size: int) -> Tensor:
 
 def graphs(folder: Path, name: str) -> Graphs:
     """The set `name`; a node's features are its label as one of several, and where nodes have no labels its degree, as
-    Xu et al. (2019) have it.
+    Xu et al. (2018) have it.
 
     folder : has NAME/NAME_A.txt, NAME_graph_indicator.txt, NAME_graph_labels.txt, and NAME_node_labels.txt or not
 

@@ -1,4 +1,4 @@
-"""Graph networks in two parts, between which MixupE mixes: an encoder, GIN of Xu et al. (2019), and a head."""
+"""Graph networks in two parts, between which MixupE mixes: an encoder, GIN of Xu et al. (2018), and a head."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 As in the paper: five layers whose sums over the nodes a non-linear head classifies, Adam for 350 epochs with step 0.01,
 halved every 50; ten folds; the epoch, alpha and eta with the least mean error on the test folds are taken.  That error
 is too small, since it was chosen by, and the more so the more cells a method has to choose from: Mixup more than no
-mixing, and MixupE more than Mixup.  After Xu et al. (2019), which the paper follows: batches of 32, 64 hidden units and
+mixing, and MixupE more than Mixup.  After Xu et al. (2018), which the paper follows: batches of 32, 64 hidden units and
 dropout of half in the head.  Ours: fewer alpha and eta, an epoch passes once through the training folds, and readouts
 are sums for every set, where Xu et al. have means for IMDB.
 

@@ -17,14 +17,13 @@ from figures.data_sets import KINDS, checked, how_to_give
 from figures.definition import Figure, Settings
 from figures.files import is_made, prepare_folder
 from figures.making import make_all
-from figures.registry import ALL, FIGURES, NOT_MADE, select
+from figures.registry import ALL, FIGURES, select
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.list:
         print(*map(_described, FIGURES.values()), sep="\n")
-        print(*(f"{name:20}      -  {reason}" for name, reason in NOT_MADE.items()), sep="\n")
         return 0
     try:
         chosen = select(options.ids)

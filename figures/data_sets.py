@@ -11,11 +11,11 @@ from figures.definition import Settings
 
 @dataclass(frozen=True)
 class Kind:
-    """A data set, what its folder holds, and the name that verify.image_sets reads it by."""
+    """A data set, what its folder holds, and the name that verify.image_sets reads it by, if it is of images."""
 
     title: str
     holds: str
-    reader: str
+    reader: str = ""
 
 
 def _archive(name: str) -> str:
@@ -26,6 +26,7 @@ def _idx(site: str) -> str:
     return f"train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the two of t10k ({site})"
 
 
+_GRAPHS = "MUTAG, NCI1, PTC_MR, PROTEINS, IMDB-BINARY, IMDB-MULTI, unpacked, all or some"
 CLASSES = "a folder a class with .png or .jpg images"
 _SPEECH = "speech_commands_v0.01.tar.gz, unpacked (download.tensorflow.org/data)"
 KINDS = {
@@ -37,6 +38,7 @@ KINDS = {
     "tiny-imagenet": Kind("Tiny-ImageNet", f"{CLASSES} (cs231n.stanford.edu/tiny-imagenet-200.zip)", "folder"),
     "imagenet": Kind("ImageNet", f"{CLASSES} (image-net.org, or any part of it)", "folder"),
     "speech-commands": Kind("Speech Commands", _SPEECH, "speech"),
+    "tudataset": Kind("TUDataset", f"MUTAG/MUTAG_A.txt and so on: {_GRAPHS} (chrsmrrs.github.io/datasets)"),
 }
 
 
@@ -62,8 +64,10 @@ def checked(given: Sequence[str]) -> tuple[str, ...]:
 
 def given(settings: Settings, kind: str) -> str | None:
     """The name for `verify.image_sets.image_set`, or None where no data of the kind was given."""
-    for text in settings.data:
-        found, _, folder = text.partition(":")
-        if found == kind:
-            return f"{KINDS[kind].reader}:{folder}"
-    return None
+    there = folder(settings, kind)
+    return None if there is None else f"{KINDS[kind].reader}:{there}"
+
+
+def folder(settings: Settings, kind: str) -> str | None:
+    """Where the data of the kind are, or None where none were given."""
+    return next((text.partition(":")[2] for text in settings.data if text.partition(":")[0] == kind), None)

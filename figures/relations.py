@@ -46,13 +46,13 @@ def compared(relation: Relation, ours: Values) -> Numbers:
     return {**asdict(relation), "difference": float(np.mean(differences)), "interval": bounds, "found": found}
 
 
-def finding(relations: Sequence[Numbers], seeds: int) -> str:
-    """One sentence: whether the paper's statement is borne out."""
+def finding(relations: Sequence[Numbers], values: int, of: str = "seeds") -> str:
+    """One sentence: whether the paper's statement is borne out, by so many values a row."""
     count = Counter(each["found"] for each in relations)
     said = f"of {len(relations)} comparisons {count[SEEN]} come out as stated"
     turned = [str(Relation(r["greater"], r["smaller"], r["column"])) for r in relations if r["found"] == REVERSED]
     said += f", {len(turned)} the other way round" + (f" (stated: {'; '.join(turned)})" if turned else "")
-    return f"{_verdict(count)}: {said}, {count[OPEN]} within chance ({seeds} seeds, paired {LEVEL:.0%} intervals)"
+    return f"{_verdict(count)}: {said}, {count[OPEN]} within chance ({values} {of}, paired {LEVEL:.0%} intervals)"
 
 
 def _verdict(count: Counter[str]) -> str:

@@ -37,18 +37,20 @@ def table_numbers(
     conditions: str,
     unit: str = "accuracy, %",
     decimals: int = 1,
+    folds: int | None = None,
 ) -> Numbers:
     """What `draw` and `markdown` need, as plain JSON.
 
     ours : by column and row, one number a seed; a row that a column lacks is left open
     statement : the paper's, in its words or ours; relations : what it says of our columns
     conditions : how ours were made, in one sentence
+    folds : how many, where ours have one number a fold instead, the mean over seeds
     """
     found = [compared(relation, ours) for relation in relations]
     rows = list(dict.fromkeys([*printed.rows, *(row for column in ours.values() for row in column)]))
     return {
         "statement": statement,
-        "finding": finding(found, len(seeds)),
+        "finding": finding(found, *((len(seeds), "seeds") if folds is None else (folds, "folds"))),
         "conditions": conditions,
         "relations": found,
         "rows": rows,

@@ -10,9 +10,8 @@ from figures.image_runs import USUAL
 from figures.relations import Relation
 from msda_theory._progress import track
 from verify.printed_tables import printed_table
-from verify.tabular_training import ALPHAS, EPOCHS, ETAS, TABLES, Scores, best, grid, train
+from verify.tabular_training import ALPHAS, EPOCHS, ETAS, METHODS, TABLES, Scores, best, grid, train
 
-METHODS = ("ERM", "Mixup", "MixupE")
 STATEMENT = "MixupE has less error than Mixup and than ERM on several of the sets (sec. 3.2)."
 
 
@@ -35,10 +34,7 @@ def compute(settings: Settings) -> Numbers:
 
 def _best(scores: Sequence[Scores]) -> dict[str, Scores]:
     """One cell a method: without mixing, of Mixup's, of MixupE's."""
-    parts: dict[str, list[Scores]] = {method: [] for method in METHODS}
-    for score in scores:
-        parts[METHODS[(score.cell.alpha > 0) + (score.cell.eta > 0)]].append(score)
-    return {method: best(part) for method, part in parts.items()}
+    return {method: best([score for score in scores if score.cell.method == method]) for method in METHODS}
 
 
 def _choices(chosen: dict[str, dict[str, Scores]]) -> str:

@@ -36,6 +36,7 @@ ETAS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 HIDDEN, STEP, BATCH, EPOCHS = (128, 128), 0.001, 100, 25
 SHARES = {"train": 0.6, "validation": 0.2}
 LOSS = SoftmaxCrossEntropy()
+METHODS = ("ERM", "Mixup", "MixupE")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Cell:
 
     alpha: float
     eta: float
+
+    @property
+    def method(self) -> str:
+        """One of METHODS."""
+        return METHODS[(self.alpha > 0) + (self.eta > 0)]
 
 
 @dataclass(frozen=True)

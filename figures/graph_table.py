@@ -7,7 +7,7 @@ Judged by an epoch of graphs of their size, MUTAG takes two hours on one core an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
@@ -17,13 +17,14 @@ import torch
 from figures import table
 from figures.data_sets import folder
 from figures.definition import Figure, Numbers, Settings
-from figures.image_runs import USUAL
+from figures.image_runs import scaled_epochs
 from figures.relations import Relation
 from msda_theory._progress import track
 from verify.graph_files import Graphs, graphs
 from verify.graph_training import ALPHAS, EPOCHS, ETAS, FOLDS, Scores, best, folds, train
+from verify.mixupe_training import METHODS
 from verify.printed_tables import PrintedTable, printed_table
-from verify.tabular_training import METHODS, grid
+from verify.tabular_training import best_of_each, grid
 
 KIND = "tudataset"
 #: the paper's columns, the last two cut short, and TUDataset's names of them
@@ -45,8 +46,10 @@ CHOSEN = (
 def compute(settings: Settings) -> Numbers:
     """For every set that is there and every method one error a fold, its mean over the seeds."""
     printed = printed_table("mixupe2023", "table6")
-    epochs = max(1, round(EPOCHS * settings.iterations / USUAL.iterations))
-    chosen = {column: _best(_scores(column, data, settings, epochs)) for column, data in _sets(settings).items()}
+    epochs = scaled_epochs(EPOCHS, settings)
+    chosen = {
+        column: best_of_each(_scores(column, data, settings, epochs), best) for column, data in _sets(settings).items()
+    }
     return table.table_numbers(
         printed,
         {column: {m: (100 * s.chosen).tolist() for m, s in each.items()} for column, each in chosen.items()},
@@ -79,11 +82,6 @@ def _scores(column: str, data: Graphs, settings: Settings, epochs: int) -> list[
     ]
     means = np.reshape(errors, (len(cells), settings.seeds, FOLDS, epochs)).mean(1)
     return [Scores(cell, own) for cell, own in zip(cells, means, strict=True)]
-
-
-def _best(scores: Sequence[Scores]) -> dict[str, Scores]:
-    """One cell a method: without mixing, of Mixup's, of MixupE's."""
-    return {method: best([score for score in scores if score.cell.method == method]) for method in METHODS}
 
 
 def _as_printed(printed: PrintedTable, method: str, column: str) -> Relation:

@@ -40,6 +40,11 @@ def scaled(bench: Bench, settings: Settings) -> Bench:
     return bench.scaled(settings.iterations / USUAL.iterations, settings.samples / USUAL.samples)
 
 
+def scaled_epochs(usual: int, settings: Settings) -> int:
+    """Fewer where the settings are smaller than usual; one at least."""
+    return max(1, round(usual * settings.iterations / USUAL.iterations))
+
+
 def looks(bench: Bench, settings: Settings) -> list[int]:
     """Some dozen epochs to look at, from a tenth of the training to its end."""
     points = min(POINTS, settings.records, bench.epochs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from figures import table
 from figures.data_sets import given
 from figures.definition import Figure, Numbers, Settings
+from figures.image_runs import USUAL, scaled_epochs
 from figures.relations import Relation
 from msda_theory._progress import track
 from verify.image_runs import METHODS, Recipe, trained
@@ -28,8 +29,6 @@ HERE = {
     "digits": ("scikit-learn's digits", "cifar100"),
     "textures": ("patches of scikit-image's photographs", "imagenet"),
 }
-#: of a usual run, by which other settings are scaled
-USUAL = Settings()
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def recipe_for(settings: Settings, here: Recipe) -> Recipe:
 
 def scaled(recipe: Recipe, settings: Settings) -> Recipe:
     """The recipe as it is for the usual settings, shorter and smaller for smaller ones."""
-    epochs = max(1, round(recipe.epochs * settings.iterations / USUAL.iterations))
+    epochs = scaled_epochs(recipe.epochs, settings)
     samples = recipe.samples and max(20, round(recipe.samples * settings.samples / USUAL.samples))
     return replace(recipe, epochs=epochs, samples=samples)
 

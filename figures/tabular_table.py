@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from figures import table
 from figures.definition import Figure, Numbers, Settings
-from figures.image_runs import USUAL
+from figures.image_runs import scaled_epochs
 from figures.relations import Relation
 from msda_theory._progress import track
+from verify.mixupe_training import METHODS
 from verify.printed_tables import printed_table
-from verify.tabular_training import ALPHAS, EPOCHS, ETAS, METHODS, TABLES, Scores, best, grid, train
+from verify.tabular_training import ALPHAS, EPOCHS, ETAS, TABLES, Scores, best, best_of_each, grid, train
 
 STATEMENT = "MixupE has less error than Mixup and than ERM on several of the sets (sec. 3.2)."
 
@@ -19,8 +18,10 @@ def compute(settings: Settings) -> Numbers:
     """For every table and method the errors of the alpha and eta that are best on the validation part."""
     seeds = settings.each_seed
     cells = grid(ALPHAS[: settings.records], ETAS[: settings.records])
-    epochs = max(1, round(EPOCHS * settings.iterations / USUAL.iterations))
-    chosen = {name: _best(train(name, cells, seeds, epochs=epochs)) for name in track(list(TABLES), "tables")}
+    epochs = scaled_epochs(EPOCHS, settings)
+    chosen = {
+        name: best_of_each(train(name, cells, seeds, epochs=epochs), best) for name in track(list(TABLES), "tables")
+    }
     return table.table_numbers(
         printed_table("mixupe2023", "table4"),
         {name: {m: [100 * e for e in s.test_error] for m, s in each.items()} for name, each in chosen.items()},
@@ -30,11 +31,6 @@ def compute(settings: Settings) -> Numbers:
         conditions=f"{epochs} epochs; chosen by validation error: {_choices(chosen)}",
         unit="test error, %",
     )
-
-
-def _best(scores: Sequence[Scores]) -> dict[str, Scores]:
-    """One cell a method: without mixing, of Mixup's, of MixupE's."""
-    return {method: best([score for score in scores if score.cell.method == method]) for method in METHODS}
 
 
 def _choices(chosen: dict[str, dict[str, Scores]]) -> str:

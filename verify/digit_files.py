@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 import torch
-from torch import Tensor
 
-Labelled = tuple[Tensor, Tensor]
+from verify.image_files import Labelled
 
 UNSIGNED_BYTES = 8  # IDX's code of the type
 SVHN_FILES = ("train_32x32.mat", "test_32x32.mat")

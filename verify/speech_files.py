@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from msda_theory._progress import track
+from verify.image_files import Labelled
 
-Labelled = tuple[Tensor, Tensor]
 #: an utterance on disk and the number of its word
 Utterance = tuple[Path, int]
 

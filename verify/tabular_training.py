@@ -10,8 +10,9 @@ share split, initialisation, batches and the uniform draws behind the mixing rat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from msda_theory._validation import require_at_least, require_choice
 from msda_theory.losses import SoftmaxCrossEntropy
 from msda_theory.mixupe import rescaled
 from verify.ensembles import Networks
+from verify.mixupe_training import METHODS
 
 TABLES = {
     "iris": datasets.load_iris,
@@ -36,7 +38,6 @@ ETAS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 HIDDEN, STEP, BATCH, EPOCHS = (128, 128), 0.001, 100, 25
 SHARES = {"train": 0.6, "validation": 0.2}
 LOSS = SoftmaxCrossEntropy()
-METHODS = ("ERM", "Mixup", "MixupE")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,16 @@ class Cell:
     def method(self) -> str:
         """One of METHODS."""
         return METHODS[(self.alpha > 0) + (self.eta > 0)]
+
+
+class OfCell(Protocol):
+    """What came of a cell."""
+
+    @property
+    def cell(self) -> Cell: ...
+
+
+S = TypeVar("S", bound=OfCell)
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,11 @@ def grid(alphas: Sequence[float] = ALPHAS, etas: Sequence[float] = ETAS) -> list
 def best(scores: Sequence[Scores]) -> Scores:
     """The least mean validation error, and of equals the least validation loss."""
     return min(scores, key=lambda s: (round(float(np.mean(s.validation_error)), 12), np.mean(s.validation_loss)))
+
+
+def best_of_each(scores: Sequence[S], best: Callable[[Sequence[S]], S]) -> dict[str, S]:
+    """One cell a method: without mixing, of Mixup's, of MixupE's."""
+    return {method: best([score for score in scores if score.cell.method == method]) for method in METHODS}
 
 
 def train(table: str, cells: Sequence[Cell], seeds: Sequence[int], *, epochs: int = EPOCHS) -> list[Scores]:

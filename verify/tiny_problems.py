@@ -162,9 +162,10 @@ def _seen(law: TinyLaw, density: Density, roles: Roles) -> list[tuple[Mask, fmpq
     weights: dict[tuple[Number, ...], fmpq] = defaultdict(fmpq)
     for cell in law.cells:
         for lam, node in _rule(cell):
+            mass = node * density(lam)
             for p, mask in cell.atoms(lam):
                 for role, share in roles(lam, mask):
-                    weights[tuple(share)] += node * density(lam) * p * role
+                    weights[tuple(share)] += mass * p * role
     return [(list(share), weight) for share, weight in weights.items()]
 
 

@@ -14,8 +14,8 @@ from figures.definition import Settings
 from figures.files import write_figure
 from figures.graph_table import FIGURE
 from verify.graph_training import FOLDS
+from verify.mixupe_training import METHODS
 from verify.printed_tables import printed_table
-from verify.tabular_training import METHODS
 
 TINY = Settings(seeds=1, iterations=1, records=1)
 
